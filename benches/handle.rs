@@ -1,0 +1,63 @@
+//! What the engine's decision costs: one input through `handle`, and the
+//! snapshot that follows.
+
+#[path = "../tests/support/machine.rs"]
+mod machine;
+
+use divan::Bencher;
+use plimsoll::domain::Sample;
+use plimsoll::engine::input::{Input, PollAnswer, Report};
+
+use machine::{Machine, moment, runner, server};
+
+fn main() {
+    divan::main();
+}
+
+/// A machine with models loaded and other programs running, warm.
+fn busy(models: usize) -> Machine {
+    let mut machine = Machine::new();
+    for index in 0..models {
+        let letter = char::from(b'a' + (index % 6) as u8);
+        machine.load(&format!("model-{index}:3b"), letter, 900);
+    }
+    for pid in 0..10 {
+        let mut other = server(3000 + pid);
+        other.role = plimsoll::domain::ProcessRole::Other;
+        other.name = format!("program-{pid}");
+        machine.others.push(other);
+    }
+    let key = plimsoll::domain::ProcessKey { pid: 9000, started: 1 };
+    machine.runners.push(runner(key, 1, 'f', 400));
+    machine.seconds(5);
+    machine
+}
+
+fn next_sample(machine: &mut Machine) -> Sample {
+    machine.millis += 1000;
+    machine.sample()
+}
+
+/// A sample taken in, decided on, and a snapshot made of it.
+#[divan::bench(args = [0, 2, 20])]
+fn sample(bencher: Bencher, models: usize) {
+    let mut machine = busy(models);
+    bencher.bench_local(|| {
+        let sample = next_sample(&mut machine);
+        let now = moment(machine.millis);
+        let effects = machine.state.handle(Input::Sampled(Box::new(sample)), now);
+        (effects, machine.state.snapshot())
+    });
+}
+
+/// The server's list of loaded models taken in.
+#[divan::bench(args = [2, 20])]
+fn report(bencher: Bencher, models: usize) {
+    let mut machine = busy(models);
+    let loaded = machine.loaded.clone();
+    bencher.bench_local(|| {
+        let answer = PollAnswer::Loaded(Ok(loaded.clone()));
+        let report = Report { took: std::time::Duration::from_millis(2), answer };
+        machine.state.handle(Input::Reported(report), moment(machine.millis))
+    });
+}

@@ -1,0 +1,431 @@
+//! Starts and stops all parts in order. The only place that picks real,
+//! replayed or demo edges.
+
+mod holder;
+mod screen;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::act::lock::Lock;
+use crate::act::signals;
+use crate::config::{self, LoadedConfig};
+use crate::domain::event::EventBody;
+use crate::domain::snapshot::{Mode, ProfileView};
+use crate::domain::{Bytes, Moment, ProcessKey, Wall};
+use crate::engine::attach::{ObservingLink, Served};
+use crate::engine::clock::Clock;
+use crate::engine::executor::EndProcess;
+use crate::engine::input::{ComponentRule, LimitsFor, Past, Settings};
+use crate::engine::journal::{Journal, NoJournal};
+use crate::engine::link::{Attention, Command, Link};
+use crate::engine::{Engine, FaultSender, Parts};
+use crate::policy::limits::System;
+use crate::recording::Playback;
+use crate::runtime::Runtime;
+use crate::runtime::demo::DemoRuntime;
+use crate::runtime::ollama::{self, HostAddress, Ollama};
+use crate::runtime::replay::ReplayRuntime;
+use crate::sense::demo::DemoSensors;
+use crate::sense::replay::ReplaySensors;
+use crate::sense::{self, Sensors, Want};
+use crate::simulation::{Scenario, SharedWorld, World};
+use crate::store::{Health, Restored, Retention, Store, StoreError};
+
+use holder::{Holding, Role};
+
+pub use holder::attach;
+pub use screen::screen;
+
+/// Seconds since 1970 at which the demo begins: the same on each run, so that
+/// its pictures are.
+const DEMO_START: i64 = 1_768_485_731;
+
+/// What an ended runner gets between TERM and KILL: it saves nothing.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The store's bad news that may wait; only the newest counts.
+const HEALTH: usize = 8;
+
+/// What the engine and the store get to end in.
+const CLOSING: Duration = Duration::from_millis(200);
+
+/// How soon the end of a recording is said.
+const END_SEEN: Duration = Duration::from_millis(500);
+
+/// Memory assumed while nobody can read it: only the profile's choice hangs
+/// on it, and small machines are what this is for.
+const ASSUMED_TOTAL: Bytes = Bytes::gib(16);
+
+/// Where the picture comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Source {
+    #[default]
+    Live,
+    Demo,
+    Replay(PathBuf),
+}
+
+/// The edges a source stands for.
+pub struct Edges {
+    pub sensors: Box<dyn Sensors>,
+    pub runtime: Arc<dyn Runtime>,
+    pub clock: Clock,
+    pub mode: Mode,
+    /// Where samples and reports come from, if not from a machine.
+    pub playback: Option<Playback>,
+    /// Worth saying once, to a person.
+    pub notes: Vec<String>,
+}
+
+/// A grip on a running engine: our own, or that of another plimsoll.
+pub struct Running {
+    pub link: Arc<dyn Link>,
+    own: Option<Own>,
+}
+
+/// What this process runs, and must end. Dropped in this order: nobody may
+/// attach any more when the lock goes.
+struct Own {
+    served: Option<Served>,
+    stop: oneshot::Sender<()>,
+    engine: JoinHandle<()>,
+    _lock: Option<Lock>,
+}
+
+impl Running {
+    /// The engine has ended by itself, and which one that was.
+    pub fn ended(&self) -> Option<&'static str> {
+        let has_ended = self.link.snapshots().has_changed().is_err();
+        has_ended.then_some(match &self.own {
+            Some(_) => "the engine has ended",
+            None => "the plimsoll that acts on this machine has ended, and this one was attached",
+        })
+    }
+
+    /// Stops the engine if it is ours; what it decided is on its way to disk.
+    pub async fn stop(self) {
+        let Some(own) = self.own else { return };
+        drop(own.served);
+        // An engine that has ended already needs no telling.
+        own.stop.send(()).ok();
+        drop(tokio::time::timeout(CLOSING, own.engine).await);
+    }
+}
+
+/// Picks the edges.
+pub fn edges(source: &Source, config: &LoadedConfig) -> Result<Edges> {
+    match source {
+        Source::Live => Ok(live(config)),
+        Source::Demo => Ok(demo()?),
+        Source::Replay(file) => replay(file),
+    }
+}
+
+/// What of a config is worth saying and stops nothing.
+pub fn notes(config: &LoadedConfig) -> Vec<String> {
+    let (raw, origin) = config.ollama_host();
+    let (_, warning) = HostAddress::parse(&raw);
+    let warning = warning.map(|warning| format!("{origin}: {warning}"));
+    config.notes.iter().cloned().chain(warning).collect()
+}
+
+fn live(config: &LoadedConfig) -> Edges {
+    let (raw, _) = config.ollama_host();
+    let (address, _) = HostAddress::parse(&raw);
+    Edges {
+        sensors: sense::this_machine(),
+        runtime: Arc::new(Ollama::new(address, ollama::Settings::default())),
+        clock: Clock::system(),
+        playback: None,
+        mode: Mode::Live,
+        notes: notes(config),
+    }
+}
+
+fn demo() -> Result<Edges> {
+    let start = Wall::from_second(DEMO_START).context("read the demo's start")?;
+    let clock = Clock::starting_at(start);
+    let world = SharedWorld::new(World::new(Scenario::Story, clock.now()));
+    Ok(Edges {
+        sensors: Box::new(DemoSensors::new(world.clone())),
+        runtime: Arc::new(DemoRuntime::new(world)),
+        clock,
+        playback: None,
+        mode: Mode::Demo,
+        notes: Vec::new(),
+    })
+}
+
+fn replay(file: &std::path::Path) -> Result<Edges> {
+    let playback = Playback::open(file, 1.0).with_context(|| format!("play {}", file.display()))?;
+    Ok(Edges {
+        sensors: Box::new(ReplaySensors::new(playback.clone())),
+        runtime: Arc::new(ReplayRuntime::new(playback.clone())),
+        // Of its own time, or every model in it would have expired long ago.
+        clock: Clock::starting_at(playback.start()),
+        playback: Some(playback),
+        mode: Mode::Replay,
+        notes: Vec::new(),
+    })
+}
+
+/// What the engine is told of this machine and this config.
+pub fn settings(config: &LoadedConfig, edges: &mut Edges) -> Result<Settings> {
+    let first = edges.sensors.read(&Want::default(), edges.clock.now());
+    let total = first.memory.map_or(ASSUMED_TOTAL, |memory| memory.total);
+    // Checked here, where a wrong limit can still end the start.
+    config.limits(system(), total)?;
+    Ok(Settings {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        mode: edges.mode,
+        host: edges.sensors.host(),
+        own_uid: rustix::process::getuid().as_raw(),
+        interval: config.config.interval,
+        graph: Duration::from_secs(u64::from(config.config.history.graph_minutes) * 60),
+        limits_for: limits_for(config.clone(), total),
+        rules: rules(config),
+        runtime_kind: edges.runtime.kind(),
+        endpoint: edges.runtime.endpoint().clone(),
+    })
+}
+
+fn system() -> System {
+    if sense::IS_MAC { System::Mac } else { System::Linux }
+}
+
+fn limits_for(config: LoadedConfig, at_start: Bytes) -> LimitsFor {
+    Arc::new(move |total| {
+        let chosen = config
+            .limits(system(), total.unwrap_or(at_start))
+            // A total that changed while running may no longer suit the
+            // user's numbers: those of the start go on.
+            .or_else(|_| config.limits(system(), at_start));
+        match chosen {
+            Ok(chosen) => {
+                let name = chosen.profile.name().to_owned();
+                (ProfileView { name, why: chosen.why }, chosen.limits)
+            }
+            Err(error) => {
+                let profile = crate::policy::limits::Profile::auto(system(), at_start);
+                let view = ProfileView { name: profile.name().into(), why: error.to_string() };
+                (view, profile.limits())
+            }
+        }
+    })
+}
+
+fn rules(config: &LoadedConfig) -> Vec<ComponentRule> {
+    let rule = |component: &config::schema::ComponentRule| ComponentRule {
+        pattern: component.pattern.clone(),
+        pinned: component.pinned,
+        priority: component.priority,
+    };
+    config.config.components.iter().map(rule).collect()
+}
+
+/// Starts an engine, or attaches to the one that acts on this machine already.
+/// Must run inside a tokio runtime.
+pub async fn start(config: &LoadedConfig, source: &Source) -> Result<Running> {
+    let role = match source {
+        Source::Live => holder::role(config).await,
+        // What is not this machine needs no lock.
+        Source::Demo | Source::Replay(_) => Role::Own(Holding::default()),
+    };
+    match role {
+        Role::Own(holding) => start_own(config, source, holding),
+        Role::Attached(link) => {
+            // The holder's own screen may be out of sight.
+            let attention = Attention::default();
+            drop(link.send(Command::Attend { attention }));
+            Ok(Running { link: Arc::new(link), own: None })
+        }
+    }
+}
+
+/// Opens the history, puts the engine together and starts it.
+fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result<Running> {
+    let mut edges = edges(source, config)?;
+    let settings = settings(config, &mut edges)?;
+    let (health_sender, health) = mpsc::channel(HEALTH);
+    let (journal, past, trouble) = match holding.observes {
+        None => history(config, edges.mode, edges.clock.now(), health_sender),
+        Some(_) => others_history(config, &edges),
+    };
+    let parts = Parts {
+        sensors: edges.sensors,
+        runtime: edges.runtime,
+        journal,
+        end_process: end_process(),
+        clock: edges.clock,
+    };
+    let (engine, link, faults) = Engine::new(settings, past, parts);
+    // As one: of what is about the same only the last would be kept.
+    let notes = Some(edges.notes.join("; ")).filter(|notes| !notes.is_empty());
+    let notes = notes.map(|notes| ("settings", notes));
+    let told = trouble.map(|trouble| ("history", trouble)).into_iter().chain(notes);
+    for (about, text) in told.chain(holding.note.map(|note| ("engine", note))) {
+        faults.tell(about, text);
+    }
+    if let Some(playback) = edges.playback {
+        tokio::spawn(tell_the_end(playback, faults.clone()));
+    }
+    tokio::spawn(pass_on_health(health, faults));
+    let (stop, stopped) = oneshot::channel();
+    let engine = tokio::spawn(engine.run(stopped));
+    let served = holding.socket.map(|socket| socket.serve(link.clone()));
+    let link: Arc<dyn Link> = match holding.observes {
+        None => Arc::new(link),
+        Some(reason) => Arc::new(ObservingLink::new(link, reason)),
+    };
+    Ok(Running { link, own: Some(Own { served, stop, engine, _lock: holding.lock }) })
+}
+
+/// Another plimsoll writes the history: what it has under way is its own, and
+/// what is seen here is on no disk.
+fn others_history(config: &LoadedConfig, edges: &Edges) -> History {
+    let past = Past { unfinished: Vec::new(), ..past(config, edges.mode) };
+    (Box::new(NoJournal { reason: None }), past, None)
+}
+
+fn end_process() -> EndProcess {
+    Arc::new(|process: ProcessKey| {
+        Box::pin(async move {
+            signals::end_process(process, GRACE).await.map(drop).map_err(|fault| fault.to_string())
+        })
+    })
+}
+
+/// A recording stands still at its end, which would look like a calm machine.
+async fn tell_the_end(playback: Playback, faults: FaultSender) {
+    while !playback.has_ended() {
+        tokio::time::sleep(END_SEEN).await;
+    }
+    faults.tell(
+        "recording",
+        match playback.fault() {
+            Some(fault) => format!("the recording stops here: {fault}"),
+            None => "the recording ends here; what is shown is its last sample".to_owned(),
+        },
+    );
+}
+
+async fn pass_on_health(mut health: mpsc::Receiver<Health>, faults: FaultSender) {
+    while let Some(health) = health.recv().await {
+        match health {
+            Health::Failing(reason) => faults.tell("history", reason),
+            Health::Well => faults.withdraw("history"),
+        }
+    }
+}
+
+/// Where events go, what was left of the past, and what is wrong with that.
+type History = (Box<dyn Journal>, Past, Option<String>);
+
+/// What earlier runs left, for a look that writes nothing. A history that is
+/// not there or cannot be read is an empty one.
+pub fn past(config: &LoadedConfig, mode: Mode) -> Past {
+    let folder = config.paths.data_dir.as_ref().filter(|_| mode == Mode::Live);
+    folder.and_then(|folder| Store::look(folder).ok()).map(past_of).unwrap_or_default()
+}
+
+/// The history on disk, or why there is none; the program runs either way.
+fn history(
+    config: &LoadedConfig,
+    mode: Mode,
+    now: Moment,
+    health: mpsc::Sender<Health>,
+) -> History {
+    if mode != Mode::Live {
+        return (Box::new(NoJournal { reason: None }), Past::default(), None);
+    }
+    let none = |reason: String| -> History {
+        let told = format!("events are kept in memory only: {reason}");
+        (Box::new(NoJournal { reason: Some(reason) }), Past::default(), Some(told))
+    };
+    let Some(folder) = &config.paths.data_dir else {
+        return none("there is no home folder to keep them in".into());
+    };
+    let keep = &config.config.history;
+    let bytes = Bytes::mib(u64::from(keep.keep_mib));
+    let retention = Retention { days: keep.keep_days, bytes };
+    match Store::open(folder, retention, now.wall, health.clone()) {
+        Ok((store, restored)) => {
+            (Box::new(StoreJournal { store: Some(store), health }), past_of(restored), None)
+        }
+        Err(error) => none(format!("{:#}", anyhow::Error::from(error))),
+    }
+}
+
+fn past_of(restored: Restored) -> Past {
+    let unfinished = restored
+        .unfinished
+        .into_iter()
+        .filter_map(|(id, event)| match event.body {
+            EventBody::ActionStarted { action, by, .. } => Some((id, action, by)),
+            _ => None,
+        })
+        .collect();
+    Past {
+        events: restored.events,
+        next_seq: restored.next_seq,
+        next_action: restored.next_action,
+        choices: restored.choices,
+        unfinished,
+    }
+}
+
+/// The store as the engine's journal.
+struct StoreJournal {
+    store: Option<Store>,
+    /// The store's thread tells what the disk refuses. What never reaches that
+    /// thread is lost, and is told here.
+    health: mpsc::Sender<Health>,
+}
+
+impl StoreJournal {
+    fn hand(&self, give: impl FnOnce(&Store) -> Result<(), StoreError>) {
+        if let Some(Err(error)) = self.store.as_ref().map(give) {
+            drop(self.health.try_send(Health::Failing(error.to_string())));
+        }
+    }
+}
+
+impl Journal for StoreJournal {
+    fn record(&self, event: crate::domain::Event) {
+        self.hand(|store| store.record_event(event));
+    }
+
+    fn record_action(
+        &self,
+        event: crate::domain::Event,
+        confirm: oneshot::Sender<Result<(), String>>,
+    ) {
+        // A full mailbox drops the sender, which the engine hears as a failure.
+        self.hand(|store| store.record_action(event, confirm));
+    }
+
+    fn choose(&self, choice: crate::store::Choice) {
+        self.hand(|store| store.set_choice(choice));
+    }
+
+    fn older(
+        &self,
+        before: u64,
+        limit: usize,
+        answer: oneshot::Sender<Result<Vec<crate::domain::Event>, String>>,
+    ) {
+        self.hand(|store| store.older_events(before, limit, answer));
+    }
+
+    fn close(&mut self) {
+        if let Some(store) = self.store.take() {
+            store.close(CLOSING);
+        }
+    }
+}

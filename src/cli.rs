@@ -1,0 +1,132 @@
+//! The command line: what was typed, what it means, which code it ends with.
+//!
+//! One file a subcommand; each writes to the `out` it is given.
+
+pub mod config;
+pub mod dashboard;
+pub mod exit;
+pub mod flags;
+pub mod record;
+pub mod status;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::assemble::Source;
+use crate::config::{Flags, LoadedConfig, Surroundings};
+
+use self::config::ConfigCommand;
+use self::exit::ExitCode;
+use self::flags::SettingFlags;
+
+/// The load line of a machine that runs local models: what memory does, which
+/// models hold it, and how to free it.
+#[derive(Debug, Parser)]
+#[command(name = "plimsoll", version, after_help = AFTER_HELP, disable_help_subcommand = true, term_width = 80)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Run on a simulated machine with a simulated Ollama
+    #[arg(long, global = true, conflicts_with = "replay")]
+    demo: bool,
+    /// Play a recording back; nothing can be changed meanwhile
+    #[arg(long, global = true, value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Panics after so long, to test that the terminal survives it
+    #[cfg(debug_assertions)]
+    #[arg(long, hide = true, value_name = "MS")]
+    panic_after: Option<u64>,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// One check: the level, what set it, and what holds the memory
+    Status(status::Args),
+    /// Write samples and what the model server says to a file
+    Record(record::Args),
+    /// The config: write one, show it, check it
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+const AFTER_HELP: &str = "\
+Without a command the dashboard opens. Try it without Ollama: plimsoll --demo
+Exit codes: 0 done or normal, 1 failed, 2 usage or config, 10 warning,
+11 critical, 12 emergency";
+
+/// What every command is given.
+pub struct Context {
+    pub flags: Flags,
+    pub surroundings: Surroundings,
+    pub source: Source,
+}
+
+impl Context {
+    pub fn config(&self) -> Result<LoadedConfig> {
+        Ok(crate::config::load(&self.flags, &self.surroundings)?)
+    }
+}
+
+/// Runs what was typed.
+pub fn main() -> std::process::ExitCode {
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // Help and version are not errors; a closed pipe is nobody's fault.
+            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
+            error.print().ok();
+            return code.into();
+        }
+    };
+    match run(line) {
+        Ok(code) => code.into(),
+        Err(error) if is_closed_pipe(&error) => ExitCode::Done.into(),
+        Err(error) => {
+            writeln!(io::stderr(), "plimsoll: {error:#}").ok();
+            ExitCode::of_error(&error).into()
+        }
+    }
+}
+
+fn run(line: Line) -> Result<ExitCode> {
+    #[cfg(debug_assertions)]
+    let panic_after = line.panic_after.map(std::time::Duration::from_millis);
+    #[cfg(not(debug_assertions))]
+    let panic_after = None;
+    let source = match (line.demo, line.replay) {
+        (true, _) => Source::Demo,
+        (false, Some(file)) => Source::Replay(file),
+        (false, None) => Source::Live,
+    };
+    let context = Context {
+        flags: Flags::from(line.settings),
+        surroundings: Surroundings::from_process(),
+        source,
+    };
+    let mut out = io::stdout().lock();
+    match line.command {
+        None => {
+            drop(out);
+            dashboard::run(&context, panic_after)
+        }
+        Some(Command::Status(args)) => status::run(&args, &context, &mut out),
+        Some(Command::Record(args)) => record::run(&args, &context, &mut out),
+        Some(Command::Config(command)) => {
+            config::run(&command, &context.flags, &context.surroundings, &mut out)
+        }
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let kind = |cause: &(dyn std::error::Error + 'static)| {
+        let plain = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        // JSON keeps the error of the stream to itself.
+        plain.or_else(|| cause.downcast_ref::<serde_json::Error>()?.io_error_kind())
+    };
+    error.chain().any(|cause| kind(cause) == Some(io::ErrorKind::BrokenPipe))
+}

@@ -1,0 +1,314 @@
+//! Every key once: its path, what it accepts, its variable, and the nearest
+//! one to a key that does not exist.
+//!
+//! `schema` holds the same keys as types; a test reads one value of each kind
+//! through both.
+
+use std::time::Duration;
+
+use super::value::{number_from_value, size_from_value, span_from_text};
+
+/// What the environment variables of keys begin with.
+pub const PREFIX: &str = "PLIMSOLL_";
+
+/// Variables with the prefix that are no keys: the first names the user's file.
+pub const OTHER_VARIABLES: [&str; 1] = ["PLIMSOLL_CONFIG"];
+
+/// The table whose keys are intents, and the list of what components are worth.
+pub const KEYS_SECTION: &str = "keys";
+pub const COMPONENTS: &str = "components";
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Dotted: `levels.pressure.sustained`.
+    pub path: &'static str,
+    pub kind: Kind,
+}
+
+/// What a key accepts.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// Any text; the second is what it names, for messages.
+    Text(&'static str),
+    /// Absolute, or under the home folder with `~/`, or empty.
+    Folder,
+    Choice(&'static [&'static str]),
+    /// From, to, and what it is.
+    Number(f64, f64, &'static str),
+    /// Whole, from, to.
+    Count(u32, u32),
+    /// From and to in milliseconds.
+    Span(u64, u64),
+    Size,
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// Shares of memory. Under 1 % or over 100 % nothing could be normal or reached.
+const SHARE: Kind = Kind::Number(1.0, 100.0, "percentage");
+/// Shares of time: PSI is anything from never to always.
+const TIME_SHARE: Kind = Kind::Number(0.0, 100.0, "percentage");
+/// How long something must last. An hour is longer than any incident.
+const DWELL: Kind = Kind::Span(0, HOUR_MS);
+
+const fn key(path: &'static str, kind: Kind) -> Key {
+    Key { path, kind }
+}
+
+/// In the order they are shown: top level first, then section by section.
+pub const KEYS: [Key; 30] = [
+    key("profile", Kind::Choice(&["auto", "mac-8", "mac-16", "careful", "linux-15", "pressure"])),
+    // Faster than 100 ms measures the measuring; slower than an hour is not a dashboard.
+    key("interval", Kind::Span(100, HOUR_MS)),
+    key("ollama", Kind::Text("an address as in `http://127.0.0.1:11434`")),
+    key("data_dir", Kind::Folder),
+    key("theme", Kind::Text("the name of a theme")),
+    key("ascii", Kind::Choice(&["auto", "always", "never"])),
+    key("color", Kind::Choice(&["auto", "truecolor", "256", "16", "none"])),
+    key("levels.warning", SHARE),
+    key("levels.critical", SHARE),
+    key("levels.emergency", SHARE),
+    // Wider than half the scale would never let a level be left.
+    key("levels.hysteresis", Kind::Number(0.0, 50.0, "number of percentage points")),
+    key("levels.enter_after", DWELL),
+    key("levels.leave_after", DWELL),
+    key("levels.system_reserve", Kind::Size),
+    key("levels.model_budget", Kind::Size),
+    key("levels.pressure.warning_some", TIME_SHARE),
+    key("levels.pressure.warning_full", TIME_SHARE),
+    key("levels.pressure.critical_some", TIME_SHARE),
+    key("levels.pressure.critical_full", TIME_SHARE),
+    key("levels.pressure.sustained", DWELL),
+    key("levels.swap.growth", Kind::Size),
+    key("levels.swap.sustained", DWELL),
+    key("levels.vram.warning", Kind::Size),
+    key("levels.vram.critical", Kind::Size),
+    key("levels.vram.emergency", Kind::Size),
+    // Ten years, and what a small disk still holds.
+    key("history.keep_days", Kind::Count(1, 3650)),
+    key("history.keep_mib", Kind::Count(1, 10_240)),
+    // The graph is kept in memory: three hours at one a second are 10,800 points.
+    key("history.graph_minutes", Kind::Count(1, 180)),
+    key("keys.*", Kind::Text("a key as in \"u\", or a list as in [\"u\", \"delete\"]")),
+    key("components", Kind::Text("a list of [[components]]")),
+];
+
+impl Key {
+    /// The setting at a path; the open table and the list are handled apart.
+    pub fn at(path: &str) -> Option<&'static Key> {
+        plain().find(|key| key.path == path)
+    }
+
+    /// `levels.warning` is `PLIMSOLL_LEVELS_WARNING`.
+    pub fn variable(&self) -> String {
+        variable_of(self.path)
+    }
+}
+
+/// The keys that hold one value each.
+pub fn plain() -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(|key| key.path != "keys.*" && key.path != COMPONENTS)
+}
+
+/// The path is a section: some key lies under it.
+pub fn is_section(path: &str) -> bool {
+    plain().any(|key| {
+        key.path.strip_prefix(path).is_some_and(|rest| !path.is_empty() && rest.starts_with('.'))
+    })
+}
+
+pub fn variable_of(path: &str) -> String {
+    format!("{PREFIX}{}", path.replace('.', "_").to_ascii_uppercase())
+}
+
+impl Kind {
+    /// What is accepted, to follow "accepted is".
+    pub fn accepted(&self) -> String {
+        match self {
+            Kind::Text(what) => format!("text: {what}"),
+            Kind::Folder => "text: a folder that begins with `/` or `~/`".to_owned(),
+            Kind::Choice(words) => {
+                let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                format!("one of {}", quoted.join(", "))
+            }
+            Kind::Number(least, most, what) => format!("a {what} from {least} to {most}"),
+            Kind::Count(least, most) => format!("a whole number from {least} to {most}"),
+            Kind::Span(least, most) => format!(
+                "a span of time from {} to {}, as in \"500ms\", \"2s\" or \"1min\"",
+                span_words(*least),
+                span_words(*most)
+            ),
+            Kind::Size => {
+                "a size as in \"1.5 GiB\" or \"512 MiB\", or a number of bytes".to_owned()
+            }
+        }
+    }
+
+    /// The value may stand.
+    pub fn admits(&self, value: &toml::Value) -> bool {
+        match self {
+            Kind::Text(_) => value.is_str(),
+            Kind::Folder => value.as_str().is_some_and(|folder| {
+                folder.is_empty() || folder.starts_with('/') || folder.starts_with("~/")
+            }),
+            Kind::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+            Kind::Number(least, most, _) => {
+                number_from_value(value).is_some_and(|number| (*least..=*most).contains(&number))
+            }
+            Kind::Count(least, most) => value
+                .as_integer()
+                .is_some_and(|whole| (i64::from(*least)..=i64::from(*most)).contains(&whole)),
+            Kind::Span(least, most) => value.as_str().and_then(span_from_text).is_some_and(|s| {
+                (Duration::from_millis(*least)..=Duration::from_millis(*most)).contains(&s)
+            }),
+            Kind::Size => size_from_value(value).is_some(),
+        }
+    }
+
+    /// A value from a variable or a flag, where everything is text.
+    pub fn value_from_text(&self, text: &str) -> toml::Value {
+        let trimmed = text.trim();
+        let number = match self {
+            Kind::Number(..) => trimmed.parse().ok().map(toml::Value::Float),
+            Kind::Count(..) => trimmed.parse().ok().map(toml::Value::Integer),
+            _ => None,
+        };
+        number.unwrap_or_else(|| toml::Value::String(trimmed.to_owned()))
+    }
+}
+
+fn span_words(millis: u64) -> String {
+    match millis {
+        0 => "0s".to_owned(),
+        HOUR_MS => "1h".to_owned(),
+        ms => format!("{ms}ms"),
+    }
+}
+
+/// A key that may have been meant: the same last word elsewhere, or one that
+/// differs in a few letters.
+pub fn nearest(unknown: &str) -> Option<String> {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let known =
+        || plain().map(|key| key.path).chain([COMPONENTS, KEYS_SECTION, "levels", "history"]);
+    let by_letters = closest(unknown, known());
+    by_letters
+        .or_else(|| known().find(|path| last(path) == last(unknown)).map(str::to_owned))
+        .or_else(|| {
+            let near = closest(
+                &last(unknown),
+                plain().map(|key| key.path.rsplit('.').next().unwrap_or_default()),
+            )?;
+            known().find(|path| last(path) == near).map(str::to_owned)
+        })
+}
+
+/// The candidate that differs least, if it differs by a slip only.
+pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    // A third of the letters wrong is another word.
+    let slip = (word.chars().count() / 3).clamp(1, 3);
+    candidates
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(differs, _)| *differs <= slip)
+        .min_by_key(|(differs, _)| *differs)
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Letters to add, drop or change to get from one word to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &b) in to.iter().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::config::schema::Config;
+    use crate::policy::limits::Profile;
+
+    fn sample(kind: Kind) -> &'static str {
+        match kind {
+            Kind::Text(_) => "\"x\"",
+            Kind::Folder => "\"/x\"",
+            Kind::Choice(words) => match words[1] {
+                "mac-8" => "\"mac-8\"",
+                "always" => "\"always\"",
+                _ => "\"truecolor\"",
+            },
+            Kind::Number(..) | Kind::Count(..) => "7",
+            Kind::Span(..) => "\"2s\"",
+            Kind::Size => "\"2 GiB\"",
+        }
+    }
+
+    #[test]
+    fn every_key_is_read_by_the_schema() {
+        for key in plain() {
+            let line = format!("{} = {}", key.path, sample(key.kind));
+            let value: toml::Table = toml::from_str(&line).unwrap();
+            let read = Config::deserialize_table(value).unwrap_or_else(|e| panic!("{line}: {e}"));
+            assert_ne!(read, Config::default(), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_field_of_the_schema_is_a_key() {
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        for section in
+            ["", "levels.", "levels.pressure.", "levels.swap.", "levels.vram.", "history."]
+        {
+            let wrong = format!("{section}no_such_key = 1");
+            let said = toml::from_str::<Config>(&wrong).unwrap_err().message().to_owned();
+            let fields = said.split_once("expected").unwrap().1;
+            known.extend(fields.split('`').skip(1).step_by(2).map(|f| format!("{section}{f}")));
+        }
+        for field in known {
+            assert!(
+                Key::at(&field).is_some()
+                    || is_section(&field)
+                    || field == KEYS_SECTION
+                    || field == COMPONENTS,
+                "{field} is in the schema, not among the keys"
+            );
+        }
+    }
+
+    #[test]
+    fn every_profile_can_be_named() {
+        let Kind::Choice(words) = Key::at("profile").unwrap().kind else { panic!() };
+        let names: Vec<&str> = Profile::ALL.iter().map(|profile| profile.name()).collect();
+        assert_eq!(words[1..], names);
+    }
+
+    #[test]
+    fn variables_are_unique_and_none_is_taken() {
+        let variables: BTreeSet<String> = plain().map(Key::variable).collect();
+        assert_eq!(variables.len(), plain().count());
+        assert!(OTHER_VARIABLES.iter().all(|other| !variables.contains(*other)));
+        assert!(variables.contains("PLIMSOLL_LEVELS_PRESSURE_WARNING_SOME"));
+    }
+
+    #[test]
+    fn the_nearest_key_is_found_by_slip_and_by_place() {
+        let meant = |unknown| nearest(unknown);
+        assert_eq!(meant("levels.warnin").as_deref(), Some("levels.warning"));
+        assert_eq!(meant("themes").as_deref(), Some("theme"));
+        assert_eq!(meant("model_budget").as_deref(), Some("levels.model_budget"));
+        assert_eq!(meant("hysteresys").as_deref(), Some("levels.hysteresis"));
+        assert_eq!(meant("colour").as_deref(), Some("color"));
+        assert_eq!(meant("weather_forecast"), None);
+    }
+}

@@ -1,0 +1,33 @@
+//! The words of the program as types. Everything else speaks in these.
+//!
+//! Nothing here does I/O, reads a clock or knows a platform: the same types
+//! describe a live machine, a recording and a demo, and cross process borders.
+
+pub mod bytes;
+pub mod component;
+pub mod event;
+pub mod fault;
+pub mod history;
+pub mod level;
+pub mod model;
+pub mod pattern;
+pub mod plan;
+pub mod process;
+pub mod sample;
+pub mod snapshot;
+pub mod text;
+pub mod time;
+
+pub use bytes::{Bytes, BytesDelta, Percent};
+pub use component::{Component, ComponentKind, Footprint, FootprintSource, Priority};
+pub use event::{Event, EventBody, EventKind};
+pub use fault::{FaultKind, RuntimeFault, RuntimeFaultKind, SensorFault};
+pub use level::{Cause, Level, LevelState, SignalKind};
+pub use model::{
+    Activity, Expiry, InstalledModel, LoadedModel, ModelDetails, ModelName, ModelState, ModelView,
+};
+pub use plan::{Action, ActionId, Outcome, Plan, Step, Strength};
+pub use process::{BlobDigest, MAPPED_WEIGHTS, Process, ProcessKey, ProcessRole, RunnerArguments};
+pub use sample::{Reading, Sample};
+pub use snapshot::Snapshot;
+pub use time::{Moment, Monotonic, Wall};

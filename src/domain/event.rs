@@ -1,0 +1,271 @@
+//! The history: what happened, numbered for good, told in one line each.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::bytes::Bytes;
+use super::level::{Cause, Level};
+use super::plan::{ActionId, Outcome, Verdict};
+use super::time::{Span, Wall};
+
+/// One thing that happened. `seq` grows by one for each, over restarts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub seq: u64,
+    pub time: Wall,
+    pub body: EventBody,
+}
+
+/// Who wanted an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A person at the keyboard or on the command line.
+    Person,
+    Rule,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Origin::Person => "by you",
+            Origin::Rule => "by rule",
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum EventBody {
+    Started {
+        version: String,
+    },
+    LevelChanged {
+        from: Level,
+        to: Level,
+        cause: Option<Cause>,
+        lasted_ms: u64,
+    },
+    /// An action is about to be carried out. On disk before it is.
+    ActionStarted {
+        id: ActionId,
+        action: super::plan::Action,
+        by: Origin,
+        expected: Option<Bytes>,
+    },
+    ActionEnded {
+        id: ActionId,
+        outcome: Box<Outcome>,
+        by: Origin,
+    },
+    OomKill {
+        count: u64,
+    },
+    RuntimeUp {
+        url: String,
+        version: Option<String>,
+    },
+    RuntimeDown {
+        url: String,
+        reason: String,
+    },
+    ModelLoaded {
+        model: String,
+        reported: Option<Bytes>,
+    },
+    ModelGone {
+        model: String,
+        why: GoneWhy,
+        freed: Option<Bytes>,
+    },
+    /// Total memory changed while running (a balloon, a limit edited).
+    TotalChanged {
+        from: Bytes,
+        to: Bytes,
+    },
+    /// Anything worth a line that has no form of its own.
+    Note {
+        text: String,
+    },
+}
+
+/// Why a model left, as far as it can be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GoneWhy {
+    /// We asked.
+    Asked,
+    /// Its time was up.
+    Expired,
+    /// Another model needed the room.
+    MadeRoom,
+    /// Its runner died.
+    RunnerDied,
+    /// Its server went down.
+    ServerDown,
+    Unknown,
+}
+
+impl fmt::Display for GoneWhy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            GoneWhy::Asked => "as asked",
+            GoneWhy::Expired => "its time was up",
+            GoneWhy::MadeRoom => "another model took its room",
+            GoneWhy::RunnerDied => "its runner died",
+            GoneWhy::ServerDown => "its server went down",
+            GoneWhy::Unknown => "not by plimsoll",
+        })
+    }
+}
+
+/// The kinds a person filters by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    Level,
+    Action,
+    OomKill,
+    Runtime,
+    Model,
+    Note,
+}
+
+impl EventKind {
+    pub const ALL: [EventKind; 6] = [
+        EventKind::Level,
+        EventKind::Action,
+        EventKind::OomKill,
+        EventKind::Runtime,
+        EventKind::Model,
+        EventKind::Note,
+    ];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            EventKind::Level => "level",
+            EventKind::Action => "action",
+            EventKind::OomKill => "oom kill",
+            EventKind::Runtime => "runtime",
+            EventKind::Model => "model",
+            EventKind::Note => "note",
+        }
+    }
+}
+
+impl EventBody {
+    pub const fn kind(&self) -> EventKind {
+        match self {
+            EventBody::LevelChanged { .. } => EventKind::Level,
+            EventBody::ActionStarted { .. } | EventBody::ActionEnded { .. } => EventKind::Action,
+            EventBody::OomKill { .. } => EventKind::OomKill,
+            EventBody::RuntimeUp { .. } | EventBody::RuntimeDown { .. } => EventKind::Runtime,
+            EventBody::ModelLoaded { .. } | EventBody::ModelGone { .. } => EventKind::Model,
+            EventBody::Started { .. } | EventBody::TotalChanged { .. } | EventBody::Note { .. } => {
+                EventKind::Note
+            }
+        }
+    }
+
+    /// The first word or two of its line: `warning`, `unloaded`, `oom kill`.
+    pub fn title(&self) -> String {
+        match self {
+            EventBody::Started { .. } => "started".into(),
+            EventBody::LevelChanged { to, .. } => to.word().into(),
+            EventBody::ActionStarted { action, .. } => format!("{} asked", action.verb()),
+            EventBody::ActionEnded { outcome, .. } => {
+                match (&outcome.result, outcome.action.verb()) {
+                    (Verdict::Failed { .. }, verb) => format!("{verb} failed"),
+                    (Verdict::Stuck, verb) => format!("{verb} stuck"),
+                    (Verdict::StillGenerating, verb) => format!("{verb} asked"),
+                    (_, "unload") => "unloaded".into(),
+                    (_, "load") => "loaded".into(),
+                    (_, "keep") => "kept".into(),
+                    (_, _) => "runner ended".into(),
+                }
+            }
+            EventBody::OomKill { .. } => "oom kill".into(),
+            EventBody::RuntimeUp { .. } => "server up".into(),
+            EventBody::RuntimeDown { .. } => "server down".into(),
+            EventBody::ModelLoaded { .. } => "model in".into(),
+            EventBody::ModelGone { .. } => "model out".into(),
+            EventBody::TotalChanged { .. } => "memory size".into(),
+            EventBody::Note { .. } => "note".into(),
+        }
+    }
+
+    /// The rest of its line.
+    pub fn text(&self) -> String {
+        match self {
+            EventBody::Started { version } => format!("plimsoll {version}"),
+            EventBody::LevelChanged { from, cause, lasted_ms, .. } => {
+                let lasted = Span(std::time::Duration::from_millis(*lasted_ms));
+                match cause {
+                    Some(cause) => format!("{} (was {from} for {lasted})", cause.text),
+                    None => format!("was {from} for {lasted}"),
+                }
+            }
+            EventBody::ActionStarted { action, by, expected, .. } => match expected {
+                Some(expected) => format!("{} {by}: {expected} expected", action.subject()),
+                None => format!("{} {by}", action.subject()),
+            },
+            EventBody::ActionEnded { outcome, by, .. } => outcome_text(outcome, *by),
+            EventBody::OomKill { count: 1 } => {
+                "the kernel ended a process for want of memory".into()
+            }
+            EventBody::OomKill { count } => {
+                format!("the kernel ended {count} processes for want of memory")
+            }
+            EventBody::RuntimeUp { url, version } => match version {
+                Some(version) => format!("{url} answers (version {version})"),
+                None => format!("{url} answers"),
+            },
+            // A reason may name the address itself.
+            EventBody::RuntimeDown { url, reason } if reason.contains(url.as_str()) => {
+                reason.clone()
+            }
+            EventBody::RuntimeDown { url, reason } => format!("{url}: {reason}"),
+            EventBody::ModelLoaded { model, reported } => match reported {
+                Some(reported) => format!("{model}, {reported} reported"),
+                None => model.clone(),
+            },
+            EventBody::ModelGone { model, why, freed } => match freed {
+                Some(freed) => format!("{model}: {why}, {freed} came back"),
+                None => format!("{model}: {why}"),
+            },
+            EventBody::TotalChanged { from, to } => {
+                format!("total memory went from {from} to {to}")
+            }
+            EventBody::Note { text } => text.clone(),
+        }
+    }
+}
+
+fn outcome_text(outcome: &Outcome, by: Origin) -> String {
+    let subject = outcome.action.subject();
+    let expected = outcome.expected.map(|bytes| format!("{bytes} expected, ")).unwrap_or_default();
+    let took = outcome.took_text();
+    match &outcome.result {
+        Verdict::Failed { detail } => format!("{subject} {by}: {detail}"),
+        Verdict::Stuck => format!("{subject} {by}: {expected}still there after {took}"),
+        Verdict::StillGenerating => {
+            format!("{subject} {by}: asked, still generating; it goes when it is done")
+        }
+        Verdict::Already => format!("{subject} {by}: it was already so"),
+        Verdict::Unconfirmed => {
+            format!("{subject} {by}: {expected}not confirmed, no runner could be seen")
+        }
+        Verdict::Done => match (&outcome.action, outcome.freed) {
+            (super::plan::Action::Load { .. }, _) => format!("{subject} {by} in {took}"),
+            (super::plan::Action::Keep { keep, .. }, _) => format!("{subject} {by}: stays {keep}"),
+            (_, Some(freed)) => {
+                let expected =
+                    outcome.expected.map(|bytes| format!(", {bytes} expected")).unwrap_or_default();
+                // What came back first: a narrow screen shows no more.
+                format!("{subject} {by}: {freed} came back in {took}{expected}")
+            }
+            (_, None) => format!("{subject} {by}: {expected}gone in {took}"),
+        },
+    }
+}

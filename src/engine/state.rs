@@ -1,0 +1,254 @@
+//! The truth, and the one place where it changes: `handle(input, now)`.
+//!
+//! Pure: no I/O, no clock. What has to be done leaves as effects, and nothing
+//! goes around `handle`, be it a person's key or a reply from a server.
+
+mod actions;
+mod commands;
+mod components;
+mod models;
+mod proof;
+mod readings;
+mod runtimes;
+mod tracked;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::event::EventBody;
+use crate::domain::history::History;
+use crate::domain::model::ModelDetails;
+use crate::domain::snapshot::{EVENTS_KEPT, Host, Notice, Part, ProfileView, Snapshot};
+use crate::domain::{
+    BlobDigest, Component, Event, InstalledModel, ModelName, Moment, Monotonic, ProcessKey,
+};
+use crate::policy::limits::Limits;
+
+use self::actions::Actions;
+use self::readings::Readings;
+use self::runtimes::Server;
+use self::tracked::Tracked;
+use super::input::{Effect, Input, Pace, Past, Settings};
+use super::link::Attention;
+
+/// A sensor thread that has been silent for so many intervals is hung.
+const HUNG_AFTER_INTERVALS: u32 = 3;
+
+/// Pages are read for a person: the largest processes at this pace while they
+/// are on screen, and seldom otherwise: 3 µs a process.
+const SCAN_WATCHED: Duration = Duration::from_secs(10);
+const SCAN_UNWATCHED: Duration = Duration::from_secs(60);
+
+/// While an unload is under way the truth is wanted soon: an idle model is
+/// gone after 10 to 300 ms.
+const FAST: Duration = Duration::from_millis(250);
+
+/// Nobody looks and all is well.
+const UNFOCUSED: Duration = Duration::from_secs(5);
+
+/// The largest other processes kept.
+const LARGEST: usize = 10;
+
+#[derive(Debug)]
+pub struct State {
+    settings: Settings,
+    now: Moment,
+    host: Arc<Host>,
+    profile: Arc<ProfileView>,
+    limits: Limits,
+    readings: Readings,
+    server: Server,
+    models: BTreeMap<ModelName, Tracked>,
+    installed: Part<Vec<InstalledModel>>,
+    /// By manifest digest.
+    details: BTreeMap<String, ModelDetails>,
+    /// Details that could not be had: when they are asked for again.
+    details_later: BTreeMap<String, Monotonic>,
+    blobs: BTreeMap<BlobDigest, ModelName>,
+    /// The runners of the last sample: another set is news to ask about.
+    seen_runners: BTreeSet<ProcessKey>,
+    /// Runners without a server, since when: a parent may merely be late.
+    parentless: BTreeMap<ProcessKey, Moment>,
+    components: Part<Vec<Component>>,
+    choices: BTreeMap<String, super::input::Choice>,
+    actions: Actions,
+    history: History,
+    events: Part<VecDeque<Event>>,
+    next_seq: u64,
+    notices: Vec<Notice>,
+    attention: Attention,
+    pace: Option<Pace>,
+    sequence: u64,
+    effects: Vec<Effect>,
+    is_dirty: bool,
+}
+
+impl State {
+    /// The state before the first sample, and what to do first.
+    pub fn new(settings: Settings, past: Past, now: Moment) -> (State, Vec<Effect>) {
+        let (profile, limits) = (settings.limits_for)(None);
+        let points = usize::try_from(settings.graph.as_secs()).unwrap_or(600);
+        let server = Server::new(&settings, now);
+        let mut state = State {
+            now,
+            host: Arc::new(settings.host.clone()),
+            profile: Arc::new(profile),
+            limits,
+            readings: Readings::new(now),
+            server,
+            models: BTreeMap::new(),
+            installed: Part::default(),
+            details: BTreeMap::new(),
+            details_later: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            seen_runners: BTreeSet::new(),
+            parentless: BTreeMap::new(),
+            components: Part::default(),
+            choices: past.choices.iter().map(|c| (c.component.clone(), c.clone())).collect(),
+            actions: Actions::new(past.next_action),
+            history: History::with_room_for(points),
+            events: Part::default(),
+            next_seq: past.next_seq.max(1),
+            notices: Vec::new(),
+            attention: Attention::default(),
+            pace: None,
+            sequence: 0,
+            effects: Vec::new(),
+            is_dirty: true,
+            settings,
+        };
+        state.events.set(past.events.into());
+        state.tell(EventBody::Started { version: state.settings.version.clone() });
+        state.close_unfinished(past.unfinished);
+        state.set_pace();
+        let effects = state.take_effects();
+        (state, effects)
+    }
+
+    /// Takes one input in and says what must be done.
+    #[must_use]
+    pub fn handle(&mut self, input: Input, now: Moment) -> Vec<Effect> {
+        self.now = now;
+        self.is_dirty = true;
+        match input {
+            Input::Woke => {}
+            Input::Sampled(sample) => self.take_sample(*sample),
+            Input::Reported(report) => self.take_report(report),
+            Input::Asked { number, command } => self.take_command(number, command),
+            Input::Journalled { action, result } => self.take_journalled(action, result),
+            Input::Performed { action, result } => self.take_performed(action, result),
+            Input::OlderEvents { number, events } => {
+                self.reply(number, commands::events_reply(events));
+            }
+            Input::Faulted { about, text } => self.notice(about, text),
+            Input::Recovered { about } => self.withdraw(about),
+        }
+        self.meet_deadlines();
+        self.poll_what_is_due();
+        self.set_pace();
+        self.take_effects()
+    }
+
+    /// When `Input::Woke` is wanted at the latest, if nothing else comes.
+    pub fn next_wake(&self) -> Monotonic {
+        let hung = self.readings.last_at().plus(self.patience());
+        let hung = if hung > self.now.mono { hung } else { self.now.mono.plus(self.patience()) };
+        let others = [self.actions.next_deadline(), self.wake_for_poll()];
+        others.into_iter().flatten().fold(hung, Monotonic::min)
+    }
+
+    pub fn snapshot(&mut self) -> Snapshot {
+        self.sequence += 1;
+        self.view()
+    }
+
+    fn patience(&self) -> Duration {
+        (self.interval() * HUNG_AFTER_INTERVALS).max(Duration::from_secs(2))
+    }
+
+    fn meet_deadlines(&mut self) {
+        self.meet_action_deadlines();
+        let silent = self.now.mono.since(self.readings.last_at());
+        if silent >= self.patience() {
+            let span = crate::domain::time::Span(silent);
+            self.notice("sensors", format!("no sample for {span}: a sensor hangs"));
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        let calm = self.settings.interval.unwrap_or(self.limits.interval);
+        if self.actions.wants_speed() {
+            return calm.min(FAST);
+        }
+        let is_calm = self.readings.level().level == crate::domain::Level::Normal;
+        if self.attention.unfocused && is_calm { calm.max(UNFOCUSED) } else { calm }
+    }
+
+    fn set_pace(&mut self) {
+        let scan_every = if self.attention.processes { SCAN_WATCHED } else { SCAN_UNWATCHED };
+        let pace = Pace {
+            interval: self.interval(),
+            scan_every,
+            want: crate::sense::Want {
+                all_processes: false,
+                largest: LARGEST,
+                proportional: self.attention.details.into_iter().collect(),
+                server_port: self
+                    .settings
+                    .endpoint
+                    .is_loopback
+                    .then_some(self.settings.endpoint.port),
+            },
+        };
+        if self.pace.as_ref() != Some(&pace) {
+            self.pace = Some(pace.clone());
+            self.effects.push(Effect::Pace(pace));
+        }
+    }
+
+    fn take_effects(&mut self) -> Vec<Effect> {
+        let mut effects = std::mem::take(&mut self.effects);
+        if std::mem::take(&mut self.is_dirty) {
+            effects.push(Effect::Publish);
+        }
+        effects
+    }
+
+    fn reply(&mut self, number: super::input::RequestNumber, reply: super::link::Reply) {
+        self.effects.push(Effect::Reply { number, reply });
+    }
+
+    /// Numbers an event and keeps it; the caller decides how it reaches disk.
+    fn number(&mut self, body: EventBody) -> Event {
+        let event = Event { seq: self.next_seq, time: self.now.wall, body };
+        self.next_seq += 1;
+        let events = Arc::make_mut(&mut self.events.value);
+        events.push_back(event.clone());
+        while events.len() > EVENTS_KEPT {
+            events.pop_front();
+        }
+        self.events.version += 1;
+        event
+    }
+
+    fn tell(&mut self, body: EventBody) {
+        let event = self.number(body);
+        self.effects.push(Effect::Record(event));
+    }
+
+    /// Bad news without a place of its own; replaces what was said of it.
+    fn notice(&mut self, about: &str, text: String) {
+        match self.notices.iter_mut().find(|notice| notice.about == about) {
+            Some(notice) => notice.text = text,
+            None => {
+                self.notices.push(Notice { about: about.to_owned(), text, since: self.now });
+            }
+        }
+    }
+
+    fn withdraw(&mut self, about: &str) {
+        self.notices.retain(|notice| notice.about != about);
+    }
+}

@@ -1,0 +1,234 @@
+//! What front ends ask: checked against what is true, then begun or refused.
+
+use crate::domain::component::{ComponentKind, Priority};
+use crate::domain::event::Origin;
+use crate::domain::model::ModelState;
+use crate::domain::pattern;
+use crate::domain::plan::{Keep, Plan};
+use crate::domain::snapshot::Mode;
+use crate::domain::{Action, Event, InstalledModel, ModelName, ProcessKey, Strength};
+use crate::policy::plan;
+
+use super::super::input::{Choice, ComponentRule, Effect, RequestNumber};
+use super::super::link::{Command, PlanRequest, Reply};
+use super::State;
+
+/// More events than a page could want at once.
+const OLDER_AT_MOST: usize = 500;
+
+pub(super) fn events_reply(events: Result<Vec<Event>, String>) -> Reply {
+    match events {
+        Ok(events) => Reply::Events { events },
+        Err(reason) => Reply::Refused { reason },
+    }
+}
+
+type Taken = Result<Reply, String>;
+
+impl State {
+    pub(super) fn take_command(&mut self, number: RequestNumber, command: Command) {
+        if let Command::OlderEvents { before, limit } = command {
+            let limit = limit.min(OLDER_AT_MOST);
+            self.effects.push(Effect::FetchOlder { number, before, limit });
+            return;
+        }
+        let reply = match self.try_command(command) {
+            Ok(reply) => reply,
+            Err(reason) => Reply::Refused { reason },
+        };
+        self.reply(number, reply);
+    }
+
+    fn try_command(&mut self, command: Command) -> Taken {
+        if command.changes() && self.settings.mode == Mode::Replay {
+            return Err("a recording is being played, nothing can be changed".into());
+        }
+        match command {
+            Command::Propose { request } => Ok(Reply::Plan { plan: self.propose(&request) }),
+            Command::CarryOut { plan } => self.carry_out(plan),
+            Command::Unload { model } => self.unload(model),
+            Command::Load { model, keep, context } => self.load(model, keep, context),
+            Command::Keep { model, keep } => self.keep(model, keep),
+            Command::EndRunner { process } => self.end_runner(process),
+            Command::Pin { component, pinned } => self.choose(component, Some(pinned), None),
+            Command::SetPriority { component, priority } => {
+                self.choose(component, None, Some(priority))
+            }
+            Command::PollNow => {
+                self.poll_now();
+                Ok(Reply::Accepted)
+            }
+            Command::Attend { attention } => {
+                self.attention = attention;
+                Ok(Reply::Accepted)
+            }
+            Command::OlderEvents { .. } => Ok(Reply::Accepted),
+        }
+    }
+
+    fn propose(&self, request: &PlanRequest) -> Plan {
+        let models = self.model_views();
+        match request {
+            PlanRequest::Cleanup(strength) => {
+                let target = match strength {
+                    Strength::Force => None,
+                    Strength::Light | Strength::Aggressive => self.excess(),
+                };
+                plan::cleanup(&models, *strength, target, self.now)
+            }
+            PlanRequest::Unload(names) => plan::asked(&models, names, self.now),
+            PlanRequest::UnloadAll => plan::unload_all(&models, self.now),
+        }
+    }
+
+    fn carry_out(&mut self, plan: Plan) -> Taken {
+        if self.actions.is_planning() {
+            return Err("another plan is being carried out".into());
+        }
+        if plan.steps.is_empty() {
+            return Err("the plan has no steps".into());
+        }
+        // A plan comes back from a front end: only what could be drafted is
+        // carried out.
+        if !plan.steps.iter().all(|step| matches!(step.action, Action::Unload { .. })) {
+            return Err("a plan may only unload".into());
+        }
+        self.begin_plan(plan);
+        Ok(Reply::Accepted)
+    }
+
+    fn unload(&mut self, model: ModelName) -> Taken {
+        let views = self.model_views();
+        let Some(view) = views.iter().find(|view| view.name == model) else {
+            return Err(format!("{model} is not loaded"));
+        };
+        if view.is_cloud {
+            return Err(format!("{model} runs elsewhere and holds no memory here"));
+        }
+        match view.state {
+            ModelState::Loading { .. } => {
+                return Err(format!("{model} is loading; unloading waits for no load"));
+            }
+            ModelState::Unloading { .. } => return Err(format!("{model} is unloading already")),
+            _ => {}
+        }
+        if self.actions.is_about(&model) {
+            return Err(format!("something is being done to {model} already"));
+        }
+        let expected = plan::expected(view).map(|footprint| footprint.bytes);
+        self.begin(Action::Unload { model }, Origin::Person, expected);
+        Ok(Reply::Accepted)
+    }
+
+    fn installed_model(&self, model: &ModelName) -> Option<&InstalledModel> {
+        self.installed.value.iter().find(|installed| &installed.name == model)
+    }
+
+    fn load(&mut self, model: ModelName, keep: Keep, context: Option<u64>) -> Taken {
+        let Some(installed) = self.installed_model(&model) else {
+            return Err(format!("{model} is not installed"));
+        };
+        if installed.is_cloud {
+            return Err(format!("{model} runs elsewhere: nothing is loaded here"));
+        }
+        if self.models.get(&model).is_some_and(|tracked| tracked.listed.is_some()) {
+            return Err(format!("{model} is loaded already"));
+        }
+        if self.actions.is_about(&model) || self.models.contains_key(&model) {
+            return Err(format!("{model} is loading or leaving already"));
+        }
+        self.begin(Action::Load { model, keep, context }, Origin::Person, None);
+        Ok(Reply::Accepted)
+    }
+
+    fn keep(&mut self, model: ModelName, keep: Keep) -> Taken {
+        let listed = self.models.get(&model).and_then(|tracked| tracked.listed.as_ref());
+        match listed {
+            None => return Err(format!("{model} is not loaded")),
+            Some(listed) if listed.is_cloud => {
+                return Err(format!("{model} runs elsewhere"));
+            }
+            Some(listed) if listed.context.is_none() => {
+                // Without its context the request could reload it.
+                return Err(format!("the server does not say the context of {model}"));
+            }
+            Some(_) => {}
+        }
+        if self.actions.is_about(&model) {
+            return Err(format!("something is being done to {model} already"));
+        }
+        self.begin(Action::Keep { model, keep }, Origin::Person, None);
+        Ok(Reply::Accepted)
+    }
+
+    /// Only the runner of a stuck model, or an orphan. Never a server.
+    fn end_runner(&mut self, process: ProcessKey) -> Taken {
+        let stuck = self.models.iter().find(|(_, tracked)| tracked.runner == Some(process));
+        let name = match stuck {
+            Some((name, tracked)) if matches!(tracked.state, ModelState::Stuck { .. }) => {
+                name.short().to_owned()
+            }
+            Some((name, _)) => return Err(format!("{name} is not stuck")),
+            None => {
+                let orphan = self
+                    .components
+                    .value
+                    .iter()
+                    .find(|c| c.process == Some(process) && c.kind == ComponentKind::Orphan);
+                match orphan {
+                    Some(orphan) => orphan.name.clone(),
+                    None => {
+                        return Err("only a stuck model's runner or an orphan may be ended".into());
+                    }
+                }
+            }
+        };
+        if self.actions.ends_process(process) {
+            return Err("it is being ended already".into());
+        }
+        let expected = self.readings.processes().and_then(|processes| {
+            processes.find(process)?.memory.measured().map(|(bytes, _)| bytes)
+        });
+        self.begin(Action::EndRunner { process, name }, Origin::Person, expected);
+        Ok(Reply::Accepted)
+    }
+
+    fn choose(
+        &mut self,
+        component: String,
+        pinned: Option<bool>,
+        priority: Option<Priority>,
+    ) -> Taken {
+        let choice = self.choices.entry(component.clone()).or_insert_with(|| Choice {
+            component,
+            pinned: None,
+            priority: None,
+        });
+        choice.pinned = pinned.or(choice.pinned);
+        choice.priority = priority.or(choice.priority);
+        self.effects.push(Effect::Choose(choice.clone()));
+        self.rebuild_components();
+        Ok(Reply::Accepted)
+    }
+
+    /// Priority and pin of a component: set by key, else by the config, else
+    /// by default.
+    pub(super) fn standing(&self, component: &str) -> (Priority, bool) {
+        let choice = self.choices.get(component);
+        let rule = |pick: fn(&ComponentRule) -> bool| {
+            self.settings
+                .rules
+                .iter()
+                .find(|rule| pick(rule) && pattern::matches(&rule.pattern, component))
+        };
+        let priority = choice
+            .and_then(|choice| choice.priority)
+            .or_else(|| rule(|rule| rule.priority.is_some()).and_then(|rule| rule.priority))
+            .unwrap_or_default();
+        let pinned = choice
+            .and_then(|choice| choice.pinned)
+            .or_else(|| rule(|rule| rule.pinned.is_some()).and_then(|rule| rule.pinned))
+            .unwrap_or(false);
+        (priority, pinned)
+    }
+}

@@ -1,0 +1,274 @@
+//! Whether an action has come true: by what is seen later, not by a reply.
+//! And the plan that goes on from one proved step to the next.
+
+use std::time::Duration;
+
+use crate::domain::event::{EventBody, Origin};
+use crate::domain::model::ModelState;
+use crate::domain::plan::{Purpose, RunningPlan, Verdict};
+use crate::domain::{Action, ActionId, Bytes, ModelName, Monotonic, Outcome, Plan};
+use crate::policy::plan;
+
+use super::State;
+use super::actions::{PlanRun, Stage};
+use super::models::STUCK_AFTER;
+use super::models::Sight;
+
+/// Lists after a keep of ours that may still show the expiry from before it:
+/// one may have been under way.
+const OWN_LISTS: u8 = 2;
+
+/// How long an ended plan stays on screen.
+const PLAN_SHOWN: Duration = Duration::from_secs(60);
+
+/// The kernel frees a large runner's pages over some 100 ms after it left the
+/// lists (recorded: up to 300 ms), so the gain is read a moment later.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// A runner that was ended and still lives after so long did not obey.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+impl State {
+    /// The server's answer, or that of the part that ends processes.
+    pub(super) fn take_performed(&mut self, id: ActionId, result: Result<(), String>) {
+        let Some(flight) = self.actions.in_flight.get_mut(&id) else { return };
+        if flight.stage == Stage::Sent {
+            flight.stage = Stage::Answered;
+        }
+        let action = flight.action.clone();
+        if let Action::Keep { model, .. } = &action
+            && let Some(tracked) = self.models.get_mut(model)
+        {
+            tracked.own_lists = tracked.own_lists.min(OWN_LISTS);
+        }
+        match (result, action) {
+            (Err(detail), action) => {
+                if let Action::Unload { model } = &action
+                    && let Some(tracked) = self.models.get_mut(model)
+                {
+                    tracked.stays();
+                    if let ModelState::Unloading { .. } = tracked.state {
+                        tracked.state = ModelState::Ready;
+                    }
+                }
+                self.finish(id, Verdict::Failed { detail }, None);
+            }
+            (Ok(()), Action::Load { .. } | Action::Keep { .. }) => {
+                self.finish(id, Verdict::Done, None);
+            }
+            (Ok(()), Action::Unload { .. } | Action::EndRunner { .. }) => {}
+        }
+        self.poll_loaded_now();
+    }
+
+    /// Looks, on each sample, which actions have come true.
+    pub(super) fn settle_actions(&mut self) {
+        let ids: Vec<ActionId> = self.actions.in_flight.keys().copied().collect();
+        for id in ids {
+            self.settle(id);
+        }
+        self.go_on_with_plan();
+    }
+
+    fn settle(&mut self, id: ActionId) {
+        let now = self.now;
+        let Some(flight) = self.actions.in_flight.get_mut(&id) else { return };
+        let waited = now.since(flight.asked);
+        match (&flight.action.clone(), flight.stage) {
+            (Action::Unload { .. }, Stage::Departed { at, was_seen, held }) => {
+                let since = at.unwrap_or(now.mono);
+                flight.stage = Stage::Departed { at: Some(since), was_seen, held };
+                if was_seen {
+                    self.settle_departed(id, since, held);
+                } else {
+                    self.finish(id, Verdict::Unconfirmed, None);
+                }
+            }
+            (Action::Unload { model }, Stage::Answered) => {
+                if let Some(verdict) = self.judge_unload(model, waited) {
+                    self.finish(id, verdict, None);
+                }
+            }
+            (Action::EndRunner { process, .. }, Stage::Answered) => {
+                let held = flight.expected;
+                match self.sight_of(Some(*process)) {
+                    Sight::Ended => {
+                        let freed = held.or_else(|| self.gained(id));
+                        self.finish(id, Verdict::Done, freed);
+                    }
+                    Sight::Alive if waited >= END_PATIENCE => {
+                        let detail = "the process is still there".to_owned();
+                        self.finish(id, Verdict::Failed { detail }, None);
+                    }
+                    Sight::Unseen if waited >= END_PATIENCE => {
+                        self.finish(id, Verdict::Unconfirmed, None);
+                    }
+                    Sight::Alive | Sight::Unseen => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What is to be said of a model that was asked to unload and is still
+    /// there; `None`: not yet.
+    fn judge_unload(&mut self, model: &ModelName, waited: Duration) -> Option<Verdict> {
+        let now = self.now;
+        let is_late = waited >= STUCK_AFTER;
+        let is_seen = self.runner_lives(self.models.get(model)?.runner);
+        let tracked = self.models.get_mut(model)?;
+        match tracked.state {
+            ModelState::Stuck { .. } => Some(Verdict::Stuck),
+            ModelState::Gone { .. } if is_late => {
+                let detail = "its runner is gone, and the server still lists it".to_owned();
+                Some(Verdict::Failed { detail })
+            }
+            ModelState::Unloading { still_generating: true, .. } if is_late => {
+                Some(Verdict::StillGenerating)
+            }
+            ModelState::Unloading { .. } if is_late && !is_seen => {
+                tracked.state = ModelState::Unconfirmed { since: now };
+                Some(Verdict::Unconfirmed)
+            }
+            ModelState::Ready => {
+                let detail = "it was used again meanwhile, and stays".to_owned();
+                Some(Verdict::Failed { detail })
+            }
+            // It may have been generating until a moment ago.
+            _ => None,
+        }
+    }
+
+    /// Gone from the lists. Its pages are waited for until they are back, or
+    /// until more waiting would not tell more.
+    fn settle_departed(&mut self, id: ActionId, since: Monotonic, held: Option<Bytes>) {
+        let gained = self.gained(id);
+        let is_back = match (gained, held) {
+            (Some(gained), Some(held)) => gained >= held.at(crate::domain::Percent::new(90.0)),
+            _ => true,
+        };
+        if is_back || self.now.mono.since(since) >= SETTLE {
+            // What its own process held: what the machine has more or less of
+            // meanwhile may be anybody's doing.
+            self.finish(id, Verdict::Done, held);
+        }
+    }
+
+    /// What the machine got: available now less available when it was asked.
+    fn gained(&self, id: ActionId) -> Option<Bytes> {
+        let before = self.actions.in_flight.get(&id)?.available_before?;
+        Some(self.readings.available()?.saturating_sub(before))
+    }
+
+    /// Begins a plan a person agreed to.
+    pub(super) fn begin_plan(&mut self, plan: Plan) {
+        let running = RunningPlan { plan, started: self.now, outcomes: Vec::new(), ended: None };
+        self.actions.plan = Some(PlanRun { running, current: None });
+        self.go_on_with_plan();
+    }
+
+    /// The next step of the plan, re-checked against what is true now.
+    fn go_on_with_plan(&mut self) {
+        let now = self.now;
+        let Some(run) = &mut self.actions.plan else { return };
+        if run.current.is_some() {
+            return;
+        }
+        if let Some(ended) = run.running.ended {
+            if now.since(ended) >= PLAN_SHOWN {
+                self.actions.plan = None;
+            }
+            return;
+        }
+        let done = run.running.outcomes.len();
+        let freed: Bytes = run.running.outcomes.iter().filter_map(|outcome| outcome.freed).sum();
+        let has_enough = run.running.plan.target.is_some_and(|target| freed >= target);
+        let next = run.running.plan.steps.get(done).cloned();
+        let (Some(step), false) = (next, has_enough) else {
+            run.running.ended = Some(now);
+            return;
+        };
+        if self.has_recovered() {
+            if let Some(run) = &mut self.actions.plan {
+                run.running.ended = Some(now);
+            }
+            return;
+        }
+        self.begin_step(step.action, step.expected.map(|footprint| footprint.bytes));
+    }
+
+    /// A cleanup with a target stops when memory has recovered by itself.
+    fn has_recovered(&self) -> bool {
+        let Some(run) = &self.actions.plan else { return false };
+        let plan = &run.running.plan;
+        matches!(plan.purpose, Purpose::Cleanup(_))
+            && plan.target.is_some()
+            && self.excess().is_none()
+    }
+
+    fn begin_step(&mut self, action: Action, expected: Option<Bytes>) {
+        let result = match self.why_skipped(&action) {
+            None => {
+                let id = self.begin(action, Origin::Person, expected);
+                if let Some(run) = &mut self.actions.plan {
+                    run.current = Some(id);
+                }
+                return;
+            }
+            Some(verdict) => verdict,
+        };
+        let available = self.readings.available();
+        let outcome = Outcome {
+            action,
+            expected,
+            available_before: available,
+            available_after: available,
+            freed: None,
+            took: Duration::ZERO,
+            result,
+        };
+        if let Some(run) = &mut self.actions.plan {
+            run.running.outcomes.push(outcome);
+        }
+        self.go_on_with_plan();
+    }
+
+    /// What has become of a step's model since the plan was drafted: a reason
+    /// not to carry the step out.
+    fn why_skipped(&self, action: &Action) -> Option<Verdict> {
+        let model = action.model()?;
+        let views = self.model_views();
+        let is_listed = self.models.get(model).is_some_and(|tracked| tracked.listed.is_some());
+        let Some(view) = views.iter().find(|view| &view.name == model && is_listed) else {
+            // It left by itself meanwhile: done, not an error.
+            return Some(Verdict::Already);
+        };
+        let purpose = self.actions.plan.as_ref().map(|run| run.running.plan.purpose);
+        let detail = match purpose {
+            _ if self.actions.is_about(model) => "something is being done to it already".to_owned(),
+            _ if view.is_cloud => "it runs elsewhere and holds no memory here".to_owned(),
+            Some(Purpose::Cleanup(strength)) => plan::why_it_stays(view, strength)?,
+            _ => return None,
+        };
+        Some(Verdict::Failed { detail })
+    }
+
+    /// Actions that were begun before plimsoll was ended: what became of them
+    /// cannot be seen any more, and that is said.
+    pub(super) fn close_unfinished(&mut self, unfinished: Vec<(ActionId, Action, Origin)>) {
+        for (id, action, by) in unfinished {
+            let outcome = Outcome {
+                action,
+                expected: None,
+                available_before: None,
+                available_after: None,
+                freed: None,
+                took: Duration::ZERO,
+                result: Verdict::Failed {
+                    detail: "plimsoll was ended before its outcome was seen".into(),
+                },
+            };
+            self.tell(EventBody::ActionEnded { id, outcome: Box::new(outcome), by });
+        }
+    }
+}

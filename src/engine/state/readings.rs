@@ -1,0 +1,216 @@
+//! Samples as they come in: rates, the level, the history.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::event::EventBody;
+use crate::domain::history::{POINT_EVERY, Point};
+use crate::domain::level::{Basis, Headroom, LevelState, Mark};
+use crate::domain::process::ProcessTable;
+use crate::domain::sample::{Memory, Pressure};
+use crate::domain::snapshot::Rates;
+use crate::domain::{Bytes, Level, Moment, Monotonic, Sample};
+use crate::policy::level::{self, Judge, Judgement};
+use crate::policy::signals;
+
+use super::State;
+
+/// Swap comes and goes in bursts; growth is taken over this span.
+const SWAP_SPAN: Duration = Duration::from_secs(10);
+
+/// A longer silence between samples is a gap: sleep, a stopped process.
+const GAP_INTERVALS: u32 = 3;
+
+#[derive(Debug)]
+pub(super) struct Readings {
+    last: Option<Arc<Sample>>,
+    /// When the newest sample was taken; the start before the first.
+    last_at: Monotonic,
+    rates: Rates,
+    swap_past: VecDeque<(Monotonic, Bytes)>,
+    judge: Judge,
+    level: LevelState,
+    last_point: Option<Monotonic>,
+    total: Option<Bytes>,
+}
+
+impl Readings {
+    pub(super) fn new(now: Moment) -> Self {
+        Readings {
+            last: None,
+            last_at: now.mono,
+            rates: Rates::default(),
+            swap_past: VecDeque::new(),
+            judge: Judge::default(),
+            level: LevelState {
+                level: Level::Normal,
+                since: now,
+                set_by: None,
+                basis: Basis::Attached,
+            },
+            last_point: None,
+            total: None,
+        }
+    }
+
+    pub(super) fn sample(&self) -> Option<&Arc<Sample>> {
+        self.last.as_ref()
+    }
+
+    pub(super) fn memory(&self) -> Option<&Memory> {
+        self.last.as_ref()?.memory.as_ref().ok()
+    }
+
+    pub(super) fn available(&self) -> Option<Bytes> {
+        self.memory().map(|memory| memory.available)
+    }
+
+    /// `None`: processes cannot be seen, which is not the same as none there.
+    pub(super) fn processes(&self) -> Option<&ProcessTable> {
+        self.last.as_ref()?.processes.as_ref().ok()
+    }
+
+    pub(super) fn last_at(&self) -> Monotonic {
+        self.last_at
+    }
+
+    pub(super) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    pub(super) fn level(&self) -> &LevelState {
+        &self.level
+    }
+
+    fn swap_growth(&mut self, sample: &Sample) -> Option<f64> {
+        let Ok(swap) = &sample.swap else {
+            self.swap_past.clear();
+            return None;
+        };
+        let now = sample.at.mono;
+        self.swap_past.push_back((now, swap.used));
+        while self.swap_past.len() > 2 && now.since(self.swap_past[1].0) >= SWAP_SPAN {
+            self.swap_past.pop_front();
+        }
+        let (since, used) = *self.swap_past.front()?;
+        let seconds = now.since(since).as_secs_f64();
+        (seconds > 0.0).then(|| swap.used.since(used).get() as f64 / seconds)
+    }
+}
+
+impl State {
+    pub(super) fn take_sample(&mut self, sample: Sample) {
+        self.withdraw("sensors");
+        let gap = self.patience().max(self.interval() * GAP_INTERVALS);
+        let earlier = self.readings.last.take();
+        let had_gap = earlier.as_ref().is_some_and(|old| sample.at.since(old.at) > gap);
+        if had_gap {
+            self.readings.judge.forget_spans();
+            self.readings.swap_past.clear();
+        }
+        self.readings.rates =
+            earlier.as_ref().map(|old| Rates::derive(old, &sample, gap)).unwrap_or_default();
+        self.readings.rates.swap_growth = self.readings.swap_growth(&sample);
+        self.readings.last_at = sample.at.mono;
+        self.follow_total(&sample);
+        self.readings.last = Some(Arc::new(sample));
+        if self.readings.rates.oom_kills > 0 {
+            self.tell(EventBody::OomKill { count: self.readings.rates.oom_kills });
+        }
+        self.follow_level();
+        self.place_server();
+        self.follow_processes();
+        self.settle_actions();
+        self.rebuild_components();
+        self.add_point();
+    }
+
+    /// Total memory may change at run time: a balloon, an edited limit.
+    fn follow_total(&mut self, sample: &Sample) {
+        let Ok(memory) = &sample.memory else { return };
+        match self.readings.total.replace(memory.total) {
+            Some(total) if total == memory.total => return,
+            Some(total) => self.tell(EventBody::TotalChanged { from: total, to: memory.total }),
+            None => {}
+        }
+        let (profile, limits) = (self.settings.limits_for)(Some(memory.total));
+        self.profile = Arc::new(profile);
+        self.limits = limits;
+    }
+
+    fn follow_level(&mut self) {
+        let Some(sample) = self.readings.last.clone() else { return };
+        let signals = signals::read(&sample, &self.readings.rates, &self.limits);
+        let judgement = self.readings.judge.judge(&signals, &self.limits, self.now.mono);
+        self.set_level(judgement);
+    }
+
+    fn set_level(&mut self, judgement: Judgement) {
+        let current = &mut self.readings.level;
+        let from = current.level;
+        current.set_by = judgement.cause.clone();
+        if from == judgement.level {
+            return;
+        }
+        let lasted = self.now.since(current.since);
+        current.level = judgement.level;
+        current.since = self.now;
+        self.tell(EventBody::LevelChanged {
+            from,
+            to: judgement.level,
+            cause: judgement.cause,
+            lasted_ms: u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+
+    /// The level by the last sample alone, without dwell: for a single look.
+    pub fn judge_at_once(&mut self) {
+        let Some(sample) = self.readings.last.clone() else { return };
+        let signals = signals::read(&sample, &self.readings.rates, &self.limits);
+        let Judgement { level, cause } = level::at_once(&signals);
+        self.readings.level =
+            LevelState { level, since: self.now, set_by: cause, basis: Basis::OneShot };
+    }
+
+    pub(super) fn marks(&self) -> Vec<Mark> {
+        self.readings
+            .memory()
+            .map(|memory| signals::marks(memory.total, &self.limits))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn headroom(&self, marks: &[Mark]) -> Headroom {
+        level::headroom(self.readings.memory(), marks, self.readings.level.level)
+    }
+
+    /// Bytes to free before the level may fall to normal.
+    pub(super) fn excess(&self) -> Option<Bytes> {
+        level::excess(self.readings.memory()?, &self.marks(), &self.limits)
+    }
+
+    fn add_point(&mut self) {
+        let now = self.now;
+        // A little early is on time: timers are not exact.
+        let due = POINT_EVERY.mul_f64(0.9);
+        if self.readings.last_point.is_some_and(|last| now.mono.since(last) < due) {
+            return;
+        }
+        self.readings.last_point = Some(now.mono);
+        let Some(sample) = &self.readings.last else { return };
+        let memory = sample.memory.as_ref().ok();
+        let point = Point {
+            at: now,
+            used: memory.map(Memory::used),
+            total: memory.map(|memory| memory.total),
+            swap_used: sample.swap.as_ref().ok().map(|swap| swap.used),
+            stalled: match &sample.pressure {
+                Ok(Pressure::Psi { some, .. }) => Some(some.avg10),
+                _ => None,
+            },
+            models: self.models_held(),
+            level: self.readings.level.level,
+        };
+        self.history.push(point);
+    }
+}

@@ -1,0 +1,80 @@
+//! The state as a snapshot: what leaves the engine.
+
+use crate::domain::ModelName;
+use crate::domain::model::{Activity, ModelState, ModelView};
+use crate::domain::snapshot::{FORMAT, Snapshot};
+
+use super::State;
+use super::components::model_id;
+use super::tracked::Tracked;
+
+impl State {
+    pub(super) fn view(&self) -> Snapshot {
+        let marks = self.marks();
+        Snapshot {
+            format: FORMAT,
+            sequence: self.sequence,
+            at: self.now,
+            host: self.host.clone(),
+            sample: self.readings.sample().cloned(),
+            rates: self.readings.rates().clone(),
+            level: self.readings.level().clone(),
+            headroom: self.headroom(&marks),
+            marks,
+            profile: self.profile.clone(),
+            model_budget: self.limits.model_budget,
+            runtimes: vec![self.server.view().clone()],
+            models: self.model_views(),
+            installed: self.installed.clone(),
+            components: self.components.clone(),
+            history: self.history.clone(),
+            events: self.events.clone(),
+            plan: self.actions.plan(),
+            loads_in_flight: self.actions.loads().cloned().collect(),
+            notices: self.notices.clone(),
+            mode: self.settings.mode,
+        }
+    }
+
+    pub(super) fn model_views(&self) -> Vec<ModelView> {
+        self.models.iter().map(|(name, tracked)| self.model_view(name, tracked)).collect()
+    }
+
+    fn model_view(&self, name: &ModelName, tracked: &Tracked) -> ModelView {
+        let listed = tracked.listed.as_ref();
+        let installed = self.installed.value.iter().find(|installed| &installed.name == name);
+        let (priority, pinned) = self.standing(&model_id(name.as_str()));
+        let is_unlisted = listed.is_none() && !matches!(tracked.state, ModelState::Loading { .. });
+        let state = match &tracked.state {
+            // Off the list while its runner still gives its pages back.
+            ModelState::Ready if is_unlisted => ModelState::Unloading {
+                since: tracked.unlisted_at.unwrap_or(self.now),
+                still_generating: false,
+            },
+            state => state.clone(),
+        };
+        ModelView {
+            name: name.clone(),
+            runtime: 0,
+            state,
+            activity: tracked.activity,
+            reported: listed.and_then(|listed| listed.reported),
+            vram: listed.and_then(|listed| listed.vram),
+            measured: tracked.held,
+            runner: tracked.runner.filter(|runner| self.runner_lives(Some(*runner))),
+            context: listed.and_then(|listed| listed.context),
+            expires: listed.and_then(|listed| listed.expires),
+            idle: (tracked.activity != Activity::Busy && listed.is_some()).then_some(tracked.idle),
+            parameters: listed
+                .and_then(|listed| listed.parameters.clone())
+                .or_else(|| installed.and_then(|installed| installed.parameters.clone())),
+            quantization: listed
+                .and_then(|listed| listed.quantization.clone())
+                .or_else(|| installed.and_then(|installed| installed.quantization.clone())),
+            priority,
+            pinned,
+            is_remote: self.server.is_remote(),
+            is_cloud: listed.is_some_and(|listed| listed.is_cloud),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Programs that hold models, behind one trait. Wire types never leave.
+
+pub mod demo;
+pub mod ollama;
+pub mod replay;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::domain::RuntimeFault;
+use crate::domain::model::{InstalledModel, LoadedModel, ModelDetails, ModelName};
+use crate::domain::plan::Keep;
+
+/// An answer on its way. Owns what it needs, so it can run as a task.
+pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, RuntimeFault>> + Send>>;
+
+/// Where a runtime answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// For people and logs: user name, password and query left out.
+    pub shown_url: String,
+    /// The address is loopback. Not yet proof that the server is here: a
+    /// tunnel listens there too.
+    pub is_loopback: bool,
+    pub port: u16,
+}
+
+/// How to load a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadOptions {
+    pub keep: Keep,
+    /// Context of one slot; sent so that nothing reloads.
+    pub context: Option<u64>,
+    /// Embedding models load through another call.
+    pub embeds: bool,
+}
+
+/// A model server. Every call has its own time limit and size limit, and no
+/// call waits for another.
+pub trait Runtime: Send + Sync + 'static {
+    /// `ollama`
+    fn kind(&self) -> &'static str;
+    fn endpoint(&self) -> &Endpoint;
+    fn version(&self) -> Answer<String>;
+    fn loaded(&self) -> Answer<Vec<LoadedModel>>;
+    fn installed(&self) -> Answer<Vec<InstalledModel>>;
+    fn details(&self, model: &ModelName) -> Answer<ModelDetails>;
+    /// Asks; success means asked, not done. Never waits for a load.
+    fn unload(&self, model: &ModelName) -> Answer<()>;
+    /// Ends when the model is loaded; dropping it cuts the load off.
+    fn load(&self, model: &ModelName, options: LoadOptions) -> Answer<()>;
+}

@@ -1,0 +1,57 @@
+//! Reading the machine. Synchronous and blocking: it runs on a thread of its
+//! own. `unsafe` and a platform's `cfg` live only here (and the latter in `act`).
+//!
+//! Readers are parsers over text and paths: the root of `/proc` and `/sys` is
+//! a parameter, so tests give them a fake tree.
+
+pub mod arguments;
+pub mod demo;
+pub mod linux;
+pub mod mach;
+#[cfg(target_os = "macos")]
+pub mod macos;
+pub mod replay;
+
+use crate::domain::process::ProcessKey;
+use crate::domain::sample::Sample;
+use crate::domain::snapshot::Host;
+use crate::domain::time::Moment;
+
+/// What the next sample should hold beside what it always holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Want {
+    /// Look at every process, to find the largest. Dear: every 5 to 10 s at
+    /// most while its page is open, seldom otherwise.
+    pub all_processes: bool,
+    /// How many of the largest others to keep.
+    pub largest: usize,
+    /// Processes whose proportional set size is wanted; the sensors keep the
+    /// cost below 0.02 % of a core and answer with the last value until then.
+    pub proportional: Vec<ProcessKey>,
+    /// Port of the model server: who owns its listening socket is looked up
+    /// when a server process appears or the port changes.
+    pub server_port: Option<u16>,
+}
+
+/// A machine that can be read: live, recorded or simulated.
+pub trait Sensors: Send {
+    /// One sample. A sensor that fails is a fault inside, never an error here.
+    fn read(&mut self, want: &Want, now: Moment) -> Sample;
+
+    fn host(&self) -> Host;
+}
+
+/// Whether this is macOS: the profile follows from it.
+pub const IS_MAC: bool = cfg!(target_os = "macos");
+
+/// The sensors of the machine this runs on.
+#[cfg(not(target_os = "macos"))]
+pub fn this_machine() -> Box<dyn Sensors> {
+    Box::new(linux::LinuxSensors::new(std::path::PathBuf::from("/")))
+}
+
+/// The sensors of the machine this runs on.
+#[cfg(target_os = "macos")]
+pub fn this_machine() -> Box<dyn Sensors> {
+    Box::new(macos::MacSensors::new(arguments::role_of_command))
+}

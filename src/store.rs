@@ -1,0 +1,192 @@
+//! What outlives the program: events, and the pins and priorities set by key.
+//!
+//! SQLite on a thread of its own behind a bounded mailbox, so no caller ever
+//! waits for a disk. The caller numbers events; the store keeps those numbers.
+//! Nothing here reads a clock: time comes with the events.
+
+mod retention;
+mod schema;
+mod writer;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::bytes::Bytes;
+use crate::domain::component::Priority;
+use crate::domain::event::Event;
+use crate::domain::plan::ActionId;
+use crate::domain::time::Wall;
+
+use writer::{Message, Writer};
+
+/// The database inside the data folder.
+pub const FILE: &str = "history.db";
+
+/// Messages that may wait for the disk. A burst of events is some tens.
+const MAILBOX: usize = 256;
+
+/// How much of the past is kept. Whichever is reached first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    pub days: u32,
+    pub bytes: Bytes,
+}
+
+/// A pin or a priority set by key. `None` leaves what was set before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// [`crate::domain::Component::id`]
+    pub component: String,
+    pub pinned: Option<bool>,
+    pub priority: Option<Priority>,
+}
+
+/// What earlier runs left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restored {
+    /// The newest, ascending by number.
+    pub events: Vec<Event>,
+    /// The number the next event gets.
+    pub next_seq: u64,
+    /// The number the next action gets.
+    pub next_action: u64,
+    pub choices: Vec<Choice>,
+    /// Actions that were started and whose end was never written.
+    pub unfinished: Vec<(ActionId, Event)>,
+}
+
+/// Whether events reach the disk. Sent when it changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Nothing is lost yet: the newest events wait in memory.
+    Failing(String),
+    Well,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the data folder `{path}` cannot be used")]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "`{path}` was written by a newer plimsoll (its format is {found}, this one knows {known})"
+    )]
+    Newer { path: PathBuf, found: u32, known: u32 },
+    #[error("`{path}` is damaged; it was left as it is, move it away to start a new history")]
+    Damaged {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("`{path}` is a database of another program")]
+    Foreign { path: PathBuf },
+    #[error("the history `{path}` cannot be opened")]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("the thread that writes the history cannot be started")]
+    Thread(#[source] io::Error),
+    #[error("the history is busy: too much waits for the disk")]
+    Busy,
+    #[error("the history has ended")]
+    Ended,
+}
+
+/// The grip on the writing thread. Dropping it lets the thread finish what
+/// waits, unwatched; [`Store::close`] waits for it.
+#[derive(Debug)]
+pub struct Store {
+    mailbox: SyncSender<Message>,
+    /// Closed by the thread when it is through.
+    done: Receiver<()>,
+}
+
+impl Store {
+    /// Opens or creates the history in `folder` and reads what is left of the
+    /// past. Blocks on the disk: for a thread that may.
+    pub fn open(
+        folder: &Path,
+        retention: Retention,
+        now: Wall,
+        health: mpsc::Sender<Health>,
+    ) -> Result<(Store, Restored), StoreError> {
+        let path = schema::prepare_files(folder)?;
+        let mut connection = schema::open(&path)?;
+        retention::sweep(&mut connection, retention, now)
+            .map_err(|source| schema::explain(&path, source))?;
+        let restored =
+            schema::restore(&connection).map_err(|source| schema::explain(&path, source))?;
+        let (mailbox, messages) = sync_channel(MAILBOX);
+        let (through, done) = sync_channel(1);
+        let writer = Writer::new(connection, retention, now, health);
+        std::thread::Builder::new()
+            .name("history".into())
+            .spawn(move || {
+                writer.run(&messages);
+                drop(through);
+            })
+            .map_err(StoreError::Thread)?;
+        Ok((Store { mailbox, done }, restored))
+    }
+
+    /// What is left of the past, for who writes nothing: another plimsoll may
+    /// be at work on it, and goes on undisturbed.
+    pub fn look(folder: &Path) -> Result<Restored, StoreError> {
+        let path = folder.join(FILE);
+        let connection = schema::open_to_look(&path)?;
+        schema::restore(&connection).map_err(|source| schema::explain(&path, source))
+    }
+
+    /// Writes an event down soon. Never waits.
+    pub fn record_event(&self, event: Event) -> Result<(), StoreError> {
+        self.send(Message::Event { event, confirm: None })
+    }
+
+    /// As [`Store::record_event`]; `confirm` hears when it is safe on the disk
+    /// or why it is not. It is then still tried again later.
+    pub fn record_action(
+        &self,
+        event: Event,
+        confirm: oneshot::Sender<Result<(), String>>,
+    ) -> Result<(), StoreError> {
+        self.send(Message::Event { event, confirm: Some(confirm) })
+    }
+
+    pub fn set_choice(&self, choice: Choice) -> Result<(), StoreError> {
+        self.send(Message::Choice(choice))
+    }
+
+    /// Events numbered below `before`, newest first, at most `limit`.
+    pub fn older_events(
+        &self,
+        before: u64,
+        limit: usize,
+        reply: oneshot::Sender<Result<Vec<Event>, String>>,
+    ) -> Result<(), StoreError> {
+        self.send(Message::Older { before, limit, reply })
+    }
+
+    /// Writes what waits and closes the file. `false`: not within `limit`; the
+    /// thread goes on by itself as long as the process lives.
+    pub fn close(self, limit: Duration) -> bool {
+        let Store { mailbox, done } = self;
+        drop(mailbox);
+        matches!(done.recv_timeout(limit), Err(RecvTimeoutError::Disconnected))
+    }
+
+    fn send(&self, message: Message) -> Result<(), StoreError> {
+        self.mailbox.try_send(message).map_err(|refused| match refused {
+            TrySendError::Full(_) => StoreError::Busy,
+            TrySendError::Disconnected(_) => StoreError::Ended,
+        })
+    }
+}

@@ -1,0 +1,236 @@
+//! The database file: its permissions, its tables and their migrations, and
+//! what is read from it at start.
+//!
+//! A file that is damaged, newer or not ours is refused and left untouched.
+
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior, params};
+
+use super::{Choice, FILE, Restored, StoreError};
+use crate::domain::component::Priority;
+use crate::domain::event::{Event, EventBody};
+use crate::domain::plan::ActionId;
+use crate::domain::snapshot::EVENTS_KEPT;
+use crate::domain::time::Wall;
+
+/// Each entry takes the database from its index to the next version.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        time_ms INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        -- The number of the action that this starts or ends.
+        action INTEGER,
+        body TEXT NOT NULL
+    );
+    CREATE INDEX events_by_time ON events (time_ms);
+    CREATE INDEX events_by_action ON events (action) WHERE action IS NOT NULL;
+    CREATE TABLE choices (
+        component TEXT PRIMARY KEY,
+        pinned INTEGER,
+        priority TEXT
+    ) WITHOUT ROWID;
+    -- The highest numbers ever given, so that they outlive what is swept.
+    CREATE TABLE highest (seq INTEGER NOT NULL, action INTEGER NOT NULL);
+    INSERT INTO highest VALUES (0, 0);
+"];
+
+const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// Another plimsoll holds the file for a transaction, never longer.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+
+/// Makes the folder (0700) and the file (0600); SQLite gives its side files
+/// the permissions of the main one.
+pub(super) fn prepare_files(folder: &Path) -> Result<PathBuf, StoreError> {
+    let path = folder.join(FILE);
+    let prepare = || -> io::Result<()> {
+        if !folder.is_dir() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)?;
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        Ok(())
+    };
+    prepare().map_err(|source| StoreError::Folder { path: folder.to_owned(), source })?;
+    Ok(path)
+}
+
+/// Opens the file, checks whose it is and brings it to this version.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let explained = |source| explain(path, source);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(explained)?;
+    connection.busy_timeout(BUSY_WAIT).map_err(explained)?;
+    let found = version(&connection).map_err(explained)?;
+    if found > VERSION {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
+    }
+    if found == 0 && !is_empty(&connection).map_err(explained)? {
+        return Err(StoreError::Foreign { path: path.to_owned() });
+    }
+    configure(&connection).map_err(explained)?;
+    migrate(&mut connection).map_err(explained)?;
+    Ok(connection)
+}
+
+/// Opens the file for a look: nothing is made, swept, migrated or changed.
+pub(super) fn open_to_look(path: &Path) -> Result<Connection, StoreError> {
+    let explained = |source| explain(path, source);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(explained)?;
+    connection.busy_timeout(BUSY_WAIT).map_err(explained)?;
+    match version(&connection).map_err(explained)? {
+        VERSION => Ok(connection),
+        found if found > VERSION => {
+            Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION })
+        }
+        _ => Err(StoreError::Foreign { path: path.to_owned() }),
+    }
+}
+
+/// The error in our words: a damaged file apart from one that cannot be opened.
+pub(super) fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            StoreError::Damaged { path, source }
+        }
+        _ => StoreError::Open { path, source },
+    }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    // Incremental, so that swept pages leave the file; it must come before the
+    // first table. 256 KiB of cache and no map keep the process small; a
+    // checkpoint every 64 pages keeps the log as small. FULL: an action is on
+    // the disk when its commit returns.
+    connection.execute_batch(
+        "PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA cache_size = -256;
+         PRAGMA mmap_size = 0;
+         PRAGMA wal_autocheckpoint = 64;
+         PRAGMA journal_size_limit = 262144;",
+    )
+}
+
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    if version(connection)? == VERSION {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have migrated it while we waited for the lock.
+    let from = version(&transaction)?;
+    for step in MIGRATIONS.iter().skip(from as usize) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+pub(super) fn restore(connection: &Connection) -> rusqlite::Result<Restored> {
+    let (seq, action): (u64, u64) =
+        connection.query_row("SELECT seq, action FROM highest", [], |row| {
+            Ok((number(row, 0)?, number(row, 1)?))
+        })?;
+    let mut events = older(connection, seq.saturating_add(1), EVENTS_KEPT)?;
+    events.reverse();
+    Ok(Restored {
+        events,
+        next_seq: seq.saturating_add(1),
+        next_action: action.saturating_add(1),
+        choices: choices(connection)?,
+        unfinished: unfinished(connection)?,
+    })
+}
+
+/// Events below `before`, newest first.
+pub(super) fn older(
+    connection: &Connection,
+    before: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Event>> {
+    let mut statement = connection.prepare(
+        "SELECT seq, time_ms, body FROM events WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    statement.query_map(params![stored(before), limit], event)?.collect()
+}
+
+fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<(ActionId, Event)>> {
+    let mut statement = connection.prepare(
+        "SELECT seq, time_ms, body FROM events WHERE action IN
+             (SELECT action FROM events WHERE action IS NOT NULL GROUP BY action HAVING count(*) = 1)
+         ORDER BY seq",
+    )?;
+    let mut left = Vec::new();
+    for event in statement.query_map([], event)? {
+        let event = event?;
+        if let EventBody::ActionStarted { id, .. } = event.body {
+            left.push((id, event));
+        }
+    }
+    Ok(left)
+}
+
+fn choices(connection: &Connection) -> rusqlite::Result<Vec<Choice>> {
+    let mut statement =
+        connection.prepare("SELECT component, pinned, priority FROM choices ORDER BY component")?;
+    let rows = statement.query_map([], |row| {
+        let priority: Option<String> = row.get(2)?;
+        Ok(Choice {
+            component: row.get(0)?,
+            pinned: row.get(1)?,
+            priority: priority.and_then(|word| word.parse::<Priority>().ok()),
+        })
+    })?;
+    rows.collect()
+}
+
+/// SQLite's integers have a sign and our numbers do not; neither end is ever
+/// reached.
+pub(super) fn stored(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get(column).map(|number: i64| u64::try_from(number).unwrap_or_default())
+}
+
+/// A row as an event. One that this version cannot read stays a line that
+/// says so, instead of hiding all the others.
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let seq = number(row, 0)?;
+    let body: String = row.get(2)?;
+    Ok(match serde_json::from_str::<Event>(&body) {
+        Ok(event) => Event { seq, ..event },
+        Err(fault) => Event {
+            seq,
+            time: Wall::from_millisecond(row.get(1)?).unwrap_or(Wall::UNIX_EPOCH),
+            body: EventBody::Note { text: format!("an entry that cannot be read: {fault}") },
+        },
+    })
+}

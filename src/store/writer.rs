@@ -1,0 +1,234 @@
+//! The thread that owns the connection: takes what waits, writes it in one
+//! transaction, confirms, and sleeps until there is more.
+//!
+//! What cannot be written stays here, bounded, and is tried again with the
+//! next message: a full disk costs nothing once there is room.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::Receiver;
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Choice, Health, Retention, retention, schema};
+use crate::domain::event::{Event, EventBody};
+use crate::domain::snapshot::EVENTS_KEPT;
+use crate::domain::time::Wall;
+
+pub(super) enum Message {
+    Event { event: Event, confirm: Option<oneshot::Sender<Result<(), String>>> },
+    Choice(Choice),
+    Older { before: u64, limit: usize, reply: oneshot::Sender<Result<Vec<Event>, String>> },
+}
+
+/// Something to be written.
+enum Entry {
+    Event(Event),
+    Choice(Choice),
+}
+
+pub(super) struct Writer {
+    connection: Connection,
+    retention: Retention,
+    swept: Wall,
+    health: mpsc::Sender<Health>,
+    /// What was last said of it.
+    is_failing: bool,
+    waiting: VecDeque<Entry>,
+    confirms: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        retention: Retention,
+        swept: Wall,
+        health: mpsc::Sender<Health>,
+    ) -> Self {
+        Writer {
+            connection,
+            retention,
+            swept,
+            health,
+            is_failing: false,
+            waiting: VecDeque::new(),
+            confirms: Vec::new(),
+        }
+    }
+
+    /// Ends when the last sender is gone and everything is written.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        while let Ok(first) = messages.recv() {
+            let mut questions = Vec::new();
+            for message in std::iter::once(first).chain(messages.try_iter()) {
+                self.take(message, &mut questions);
+            }
+            self.write();
+            for (before, limit, reply) in questions {
+                let found = schema::older(&self.connection, before, limit);
+                // Whoever asked may be gone: then nobody needs the answer.
+                let _ = reply.send(found.map_err(|fault| fault.to_string()));
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message, questions: &mut Vec<Question>) {
+        match message {
+            Message::Event { event, confirm } => {
+                self.waiting.push_back(Entry::Event(event));
+                self.confirms.extend(confirm);
+            }
+            Message::Choice(choice) => self.waiting.push_back(Entry::Choice(choice)),
+            Message::Older { before, limit, reply } => questions.push((before, limit, reply)),
+        }
+    }
+
+    fn write(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let result = self.write_waiting();
+        for confirm in self.confirms.drain(..) {
+            let _ = confirm.send(result.as_ref().copied().map_err(ToString::to_string));
+        }
+        match result {
+            Ok(()) => {
+                self.sweep_when_due();
+                self.waiting.clear();
+                self.say(None);
+            }
+            Err(fault) => {
+                // As many as are on screen: more could not be missed.
+                let surplus = self.waiting.len().saturating_sub(EVENTS_KEPT);
+                self.waiting.drain(..surplus);
+                self.say(Some(format!("the history cannot be written: {fault}")));
+            }
+        }
+    }
+
+    fn write_waiting(&mut self) -> rusqlite::Result<()> {
+        let behavior = TransactionBehavior::Immediate;
+        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        for entry in &self.waiting {
+            match entry {
+                Entry::Event(event) => insert(&transaction, event)?,
+                Entry::Choice(choice) => choose(&transaction, choice)?,
+            }
+        }
+        transaction.commit()
+    }
+
+    fn sweep_when_due(&mut self) {
+        let newest = self.waiting.iter().rev().find_map(|entry| match entry {
+            Entry::Event(event) => Some(event.time),
+            Entry::Choice(_) => None,
+        });
+        let Some(now) = newest.filter(|now| retention::is_due(self.swept, *now)) else { return };
+        // What could not be swept is tried again in the next hour.
+        self.swept = now;
+        let _ = retention::sweep(&mut self.connection, self.retention, now);
+    }
+
+    fn say(&mut self, fault: Option<String>) {
+        if fault.is_some() == self.is_failing {
+            return;
+        }
+        let health = fault.map_or(Health::Well, Health::Failing);
+        let is_failing = matches!(health, Health::Failing(_));
+        // A full channel: the same is said at the next write.
+        if self.health.try_send(health).is_ok() {
+            self.is_failing = is_failing;
+        }
+    }
+}
+
+type Question = (u64, usize, oneshot::Sender<Result<Vec<Event>, String>>);
+
+/// Another plimsoll on the same folder may have taken the number: the event
+/// then gets the next free one, and nothing is lost.
+fn insert(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> {
+    let action = match &event.body {
+        EventBody::ActionStarted { id, .. } | EventBody::ActionEnded { id, .. } => {
+            Some(schema::stored(id.0))
+        }
+        _ => None,
+    };
+    let body = serde_json::to_string(event)
+        .map_err(|fault| rusqlite::Error::ToSqlConversionFailure(fault.into()))?;
+    let mut statement = transaction.prepare(
+        "INSERT INTO events (seq, time_ms, kind, action, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let kind = event.body.kind().word();
+    let mut seq = event.seq;
+    let mut put = |seq| {
+        let seq = schema::stored(seq);
+        statement.execute(params![seq, event.time.as_millisecond(), kind, action, body]).map(|_| ())
+    };
+    match put(seq) {
+        Err(fault) if fault.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            let highest = "SELECT max(seq) FROM highest";
+            let taken = transaction.query_row(highest, [], |row| schema::number(row, 0))?;
+            seq = taken.saturating_add(1);
+            put(seq)?;
+        }
+        other => other?,
+    }
+    transaction
+        .prepare("UPDATE highest SET seq = max(seq, ?1), action = max(action, ?2)")?
+        .execute(params![schema::stored(seq), action.unwrap_or_default()])?;
+    Ok(())
+}
+
+fn choose(transaction: &Transaction<'_>, choice: &Choice) -> rusqlite::Result<()> {
+    let priority = choice.priority.map(crate::domain::Priority::word);
+    transaction
+        .prepare(
+            "INSERT INTO choices (component, pinned, priority) VALUES (?1, ?2, ?3)
+             ON CONFLICT (component) DO UPDATE SET
+                 pinned = coalesce(excluded.pinned, pinned),
+                 priority = coalesce(excluded.priority, priority)",
+        )?
+        .execute(params![choice.component, choice.pinned, priority])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::bytes::Bytes;
+
+    fn note(seq: u64, text: &str) -> Event {
+        Event { seq, time: Wall::UNIX_EPOCH, body: EventBody::Note { text: text.into() } }
+    }
+
+    #[test]
+    fn a_full_disk_is_said_once_and_nothing_is_lost_when_there_is_room_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = schema::prepare_files(folder.path()).unwrap();
+        let connection = schema::open(&path).unwrap();
+        let (health, mut said) = mpsc::channel(8);
+        let retention = Retention { days: 1, bytes: Bytes::mib(64) };
+        let mut writer = Writer::new(connection, retention, Wall::UNIX_EPOCH, health);
+        let limit = |writer: &Writer, pages: u32| {
+            let set = |row: &rusqlite::Row<'_>| row.get::<_, u32>(0);
+            writer.connection.pragma_update_and_check(None, "max_page_count", pages, set).unwrap()
+        };
+        limit(&writer, 1);
+        let (confirm, mut confirmed) = oneshot::channel();
+        let long = note(1, &"x".repeat(64 * 1024));
+        writer.take(Message::Event { event: long.clone(), confirm: Some(confirm) }, &mut vec![]);
+        writer.write();
+        assert!(confirmed.try_recv().unwrap().unwrap_err().contains("full"));
+        assert!(matches!(said.try_recv(), Ok(Health::Failing(_))));
+        writer.take(Message::Event { event: note(2, "y"), confirm: None }, &mut vec![]);
+        writer.write();
+        assert!(said.try_recv().is_err());
+
+        limit(&writer, 100_000);
+        writer.take(Message::Event { event: note(3, "z"), confirm: None }, &mut vec![]);
+        writer.write();
+        assert_eq!(said.try_recv(), Ok(Health::Well));
+        let kept = schema::older(&writer.connection, 100, 10).unwrap();
+        assert_eq!(kept, [note(3, "z"), note(2, "y"), long]);
+    }
+}

@@ -1,0 +1,170 @@
+//! The footer: the keys that help now, the most helpful first.
+//!
+//! An unload that acts at once must say its bytes before it is pressed; they
+//! stand here.
+
+use crate::domain::component::ComponentKind;
+use crate::domain::level::Level;
+use crate::domain::model::{ModelState, ModelView};
+use crate::domain::snapshot::{RuntimeState, Snapshot};
+use crate::tui::keymap::{Context, Hint, Intent, Keymap, Scope};
+use crate::tui::rows::{ModelRow, selected_component, selected_model};
+use crate::tui::state::{Dialog, InputMode, Page, PlanView, Ui};
+
+impl Keymap {
+    /// Hints by how much they help now; a view shows as many as fit.
+    pub fn footer(&self, ui: &Ui, snapshot: &Snapshot) -> Vec<Hint> {
+        let context = Context::of(ui);
+        let now = Now {
+            row: selected_model(snapshot, ui),
+            can_end: can_end_runner(snapshot, ui),
+            has_component: selected_component(snapshot, ui).is_some(),
+            ui,
+            snapshot,
+        };
+        let mut ranked: Vec<(u8, Hint)> = self
+            .rows()
+            .filter(|(entry, _)| entry.scope.holds_in(context) && entry.scope != Scope::Always)
+            .filter_map(|(entry, keys)| {
+                let (rank, label) = now.hint(entry.intent, entry.rank, entry.label)?;
+                let key = match entry.intent {
+                    Intent::More => beside(&self.key_for(Intent::Less), &keys.first()?.label()),
+                    Intent::ScrollDown => {
+                        beside(&self.key_for(Intent::ScrollUp), &keys.first()?.label())
+                    }
+                    _ => keys.first()?.label(),
+                };
+                Some((rank, Hint { key, label, shorter: now.shorter(entry.intent) }))
+            })
+            .collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        ranked.into_iter().map(|(_, hint)| hint).collect()
+    }
+}
+
+/// What the footer depends on, looked up once.
+struct Now<'a> {
+    row: Option<ModelRow<'a>>,
+    can_end: bool,
+    has_component: bool,
+    ui: &'a Ui,
+    snapshot: &'a Snapshot,
+}
+
+impl Now<'_> {
+    /// The rank and words of a hint, or nothing where the key would not help.
+    fn hint(&self, intent: Intent, rank: u8, label: &str) -> Option<(u8, String)> {
+        let loaded = self.row.and_then(|row| row.loaded());
+        let label = label.to_owned();
+        match intent {
+            Intent::Unload => loaded.map(|model| (rank, unload_label(model))),
+            Intent::Keep => loaded.map(|_| (rank, label)),
+            Intent::Load => match self.row {
+                Some(ModelRow::Installed(model)) if !model.is_cloud => {
+                    Some((rank, format!("load {}", model.name)))
+                }
+                _ => None,
+            },
+            Intent::Pin => self.has_component.then(|| {
+                let pinned = loaded.is_some_and(|model| model.pinned);
+                (rank, if pinned { "unpin".to_owned() } else { label })
+            }),
+            Intent::EndRunner => self.can_end.then_some((rank, label)),
+            Intent::UnloadAll => (!self.snapshot.models.is_empty()).then_some((rank, label)),
+            // Worse than normal, a cleanup helps more than anything else.
+            Intent::Cleanup if self.snapshot.level.level > Level::Normal => Some((8, label)),
+            Intent::Cleanup if self.ui.page == Page::Help => None,
+            Intent::Retry => self.is_down().then_some((7, label)),
+            Intent::Back if !self.ui.filter.is_empty() => Some((9, "clear filter".to_owned())),
+            Intent::Back if self.ui.page == Page::Help => Some((9, label)),
+            Intent::Confirm => self.confirm_label().map(|label| (rank, label)),
+            Intent::Cancel => Some((rank, self.cancel_label().to_owned())),
+            // Both ends of the dial stand in one hint.
+            Intent::Less => None,
+            Intent::More => self.has_dial().then(|| (rank, "choose".to_owned())),
+            Intent::ScrollDown => (self.ui.sight.dialog_end > 0).then_some((rank, label)),
+            Intent::TextAccept if self.ui.mode != InputMode::Filter => {
+                Some((rank, "run".to_owned()))
+            }
+            _ => (rank > 0).then_some((rank, label)),
+        }
+    }
+
+    /// Fewer words for the same, fewest last.
+    fn shorter(&self, intent: Intent) -> Vec<String> {
+        let held = self.row.and_then(|row| row.loaded()?.held());
+        match intent {
+            Intent::Unload => {
+                let with_bytes = held.map(|bytes| format!("unload {bytes}"));
+                with_bytes.into_iter().chain(["unload".to_owned()]).collect()
+            }
+            Intent::Load => vec!["load".to_owned()],
+            Intent::Cleanup => vec!["clean".to_owned()],
+            Intent::Cancel => vec!["no".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_down(&self) -> bool {
+        self.snapshot.runtimes.iter().any(|r| matches!(r.state, RuntimeState::Down { .. }))
+    }
+
+    fn has_dial(&self) -> bool {
+        matches!(
+            self.ui.dialog,
+            Some(Dialog::Cleanup { .. } | Dialog::Keep { .. } | Dialog::Load { .. })
+        )
+    }
+
+    fn confirm_label(&self) -> Option<String> {
+        match self.ui.dialog.as_ref()? {
+            Dialog::Cleanup { plan, .. } | Dialog::Confirm { plan, .. } => match plan {
+                PlanView::Ready(plan) if !plan.steps.is_empty() => {
+                    Some(format!("free {}", plan.expected()))
+                }
+                _ => None,
+            },
+            Dialog::Keep { .. } => Some("keep".to_owned()),
+            Dialog::Load { .. } => Some("load".to_owned()),
+            Dialog::EndRunner { .. } => Some("end it".to_owned()),
+            Dialog::Details(_) => None,
+            Dialog::Quit { .. } => Some("quit".to_owned()),
+        }
+    }
+
+    fn cancel_label(&self) -> &'static str {
+        match self.ui.dialog {
+            Some(Dialog::Details(_)) => "close",
+            Some(Dialog::Quit { .. }) => "stay",
+            _ => "cancel",
+        }
+    }
+}
+
+/// Two keys that belong together: `←→`, `</>`.
+fn beside(one: &str, other: &str) -> String {
+    match (one, other) {
+        ("Left", "Right") => "←→".to_owned(),
+        ("Up", "Down") => "↑↓".to_owned(),
+        _ => format!("{one}/{other}"),
+    }
+}
+
+/// `unload llama3.2:3b 3.1 GiB`; nothing is promised where nothing is known.
+fn unload_label(model: &ModelView) -> String {
+    match model.held() {
+        Some(bytes) => format!("unload {} {bytes}", model.name),
+        None => format!("unload {}", model.name),
+    }
+}
+
+/// Only the runner of a stuck model, and an orphan, may be ended.
+fn can_end_runner(snapshot: &Snapshot, ui: &Ui) -> bool {
+    let stuck = selected_model(snapshot, ui).and_then(|row| row.loaded()).is_some_and(|model| {
+        matches!(model.state, ModelState::Stuck { .. }) && model.runner.is_some()
+    });
+    let orphan = selected_component(snapshot, ui).is_some_and(|component| {
+        component.kind == ComponentKind::Orphan && component.process.is_some()
+    });
+    stuck || orphan
+}

@@ -1,0 +1,270 @@
+//! A number that changes when the picture would: most snapshots differ from
+//! the last one in nothing that is shown, and then no picture is made.
+//!
+//! Everything is rounded at least as finely as any view shows it. A view that
+//! shows more than this knows of is at worst [`LONGEST_STILL`] late.
+
+use std::fmt::Display;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use crate::domain::bytes::Bytes;
+use crate::domain::level::Headroom;
+use crate::domain::model::{Expiry, ModelView};
+use crate::domain::sample::{MemoryParts, Pressure, Sample, Stall};
+use crate::domain::snapshot::{Rates, Snapshot};
+use crate::domain::time::{Moment, Span};
+use crate::tui::state::{Page, Ui};
+use crate::tui::widgets::figures::two_digits;
+
+/// A picture is made after so long even where nothing seems to have changed:
+/// a tenth of what a picture every second would cost.
+pub const LONGEST_STILL: Duration = Duration::from_secs(10);
+
+/// A column of a wide bar: 16 GiB on 240 columns are some 64 MiB each.
+const BAR_STEP: u64 = 64 << 20;
+
+/// A column of the widest graph: ten minutes on 300 columns of two slots each
+/// would be a second; a step of a few seconds is what a reader can see.
+const GRAPH_STEP: u64 = 2_500;
+
+/// What of a snapshot is on screen, as one number.
+pub fn fingerprint(snapshot: &Snapshot, ui: &Ui) -> u64 {
+    let mut sum = Sum { hasher: DefaultHasher::new(), now: snapshot.at };
+    if ui.dialog.is_some() {
+        // Details show more than any list; they are seldom open for long.
+        snapshot.sequence.hash(&mut sum.hasher);
+    }
+    sum.level(snapshot);
+    if let Some(sample) = &snapshot.sample {
+        sum.sample(sample);
+    }
+    sum.rates(&snapshot.rates);
+    sum.runtimes(snapshot);
+    for model in &snapshot.models {
+        sum.model(model);
+    }
+    if ui.page == Page::Overview {
+        sum.history(snapshot);
+    }
+    snapshot.installed.version.hash(&mut sum.hasher);
+    snapshot.events.version.hash(&mut sum.hasher);
+    if ui.page == Page::Components {
+        sum.components(snapshot);
+    }
+    if let Some(plan) = &snapshot.plan {
+        (plan.outcomes.len(), plan.ended.is_some()).hash(&mut sum.hasher);
+        sum.span(plan.started);
+    }
+    snapshot.loads_in_flight.hash(&mut sum.hasher);
+    sum.hasher.finish()
+}
+
+struct Sum {
+    hasher: DefaultHasher,
+    now: Moment,
+}
+
+impl Sum {
+    /// The figure as it is written, and the column of a bar it reaches.
+    fn bytes(&mut self, bytes: Option<Bytes>) {
+        let shown = bytes.map(|bytes| (bytes.figure_and_unit(), bytes.get() / BAR_STEP));
+        shown.hash(&mut self.hasher);
+    }
+
+    fn tenths(&mut self, value: Option<f64>) {
+        let rounded = value.map(|value| (value * 10.0).round().to_bits());
+        rounded.hash(&mut self.hasher);
+    }
+
+    /// A time since, as it steps on screen.
+    fn span(&mut self, since: Moment) {
+        self.text(&Span(self.now.since(since)));
+    }
+
+    fn text(&mut self, value: &dyn Display) {
+        value.to_string().hash(&mut self.hasher);
+    }
+
+    fn level(&mut self, snapshot: &Snapshot) {
+        snapshot.level.level.hash(&mut self.hasher);
+        self.span(snapshot.level.since);
+        if let Some(cause) = &snapshot.level.set_by {
+            cause.text.hash(&mut self.hasher);
+        }
+        match &snapshot.headroom {
+            Headroom::Known { bytes, to } => {
+                to.hash(&mut self.hasher);
+                self.bytes(Some(*bytes));
+            }
+            Headroom::Unknown { reason } => reason.hash(&mut self.hasher),
+        }
+        for mark in &snapshot.marks {
+            self.bytes(Some(mark.used));
+        }
+        (&snapshot.profile.name, &snapshot.profile.why).hash(&mut self.hasher);
+        self.bytes(snapshot.model_budget);
+        for notice in &snapshot.notices {
+            (&notice.about, &notice.text).hash(&mut self.hasher);
+            self.span(notice.since);
+        }
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        match &sample.memory {
+            Ok(memory) => {
+                for bytes in [memory.total, memory.available, memory.free] {
+                    self.bytes(Some(bytes));
+                }
+                self.parts(&memory.parts);
+            }
+            Err(fault) => fault.detail.hash(&mut self.hasher),
+        }
+        match &sample.swap {
+            Ok(swap) => {
+                self.bytes(Some(swap.total));
+                self.bytes(Some(swap.used));
+            }
+            Err(fault) => fault.detail.hash(&mut self.hasher),
+        }
+        self.pressure(sample);
+        if let Ok(limit) = &sample.limit {
+            self.bytes(Some(limit.used));
+            self.bytes(Some(limit.limit));
+        }
+        if let Ok(zram) = &sample.zram {
+            self.bytes(Some(zram.stored));
+            self.bytes(Some(zram.taken));
+        }
+        for gpu in sample.gpus.iter().flatten() {
+            gpu.name.hash(&mut self.hasher);
+            self.bytes(Some(gpu.total));
+            self.bytes(gpu.used);
+        }
+    }
+
+    /// The parts as far as the bar tells programs from the system.
+    fn parts(&mut self, parts: &MemoryParts) {
+        match parts {
+            MemoryParts::Linux { anonymous, shared, .. } => {
+                self.bytes(*anonymous);
+                self.bytes(*shared);
+            }
+            MemoryParts::Mac { app, compressed, .. } => self.bytes(Some(*app + *compressed)),
+        }
+    }
+
+    fn pressure(&mut self, sample: &Sample) {
+        match &sample.pressure {
+            Ok(Pressure::Psi { some, full }) => {
+                for stall in [Some(some), full.as_ref()] {
+                    self.tenths(stall.map(|stall: &Stall| stall.avg10));
+                    self.tenths(stall.map(|stall: &Stall| stall.avg60));
+                }
+            }
+            Ok(Pressure::Mac { level }) => (*level as u8).hash(&mut self.hasher),
+            Err(fault) => fault.detail.hash(&mut self.hasher),
+        }
+    }
+
+    fn rates(&mut self, rates: &Rates) {
+        for rate in [rates.swapped_in, rates.swapped_out, rates.swap_growth] {
+            // Shown in MiB a second.
+            self.tenths(rate.map(|rate| rate / f64::from(1 << 20)));
+        }
+        for rate in [rates.major_faults, rates.refaults_file] {
+            let shown = rate
+                .map(|rate| if rate < 10.0 { u64::from(rate >= 1.0) } else { two_digits(rate) });
+            shown.hash(&mut self.hasher);
+        }
+        rates.oom_kills.hash(&mut self.hasher);
+    }
+
+    fn runtimes(&mut self, snapshot: &Snapshot) {
+        for runtime in &snapshot.runtimes {
+            (&runtime.url, runtime.state.word(), &runtime.version).hash(&mut self.hasher);
+            (runtime.place as u8).hash(&mut self.hasher);
+            self.span(runtime.since);
+        }
+    }
+
+    fn model(&mut self, model: &ModelView) {
+        (&model.name, model.state.word(), model.activity as u8).hash(&mut self.hasher);
+        self.bytes(model.reported);
+        self.bytes(model.vram);
+        self.bytes(model.measured.map(|(bytes, _)| bytes));
+        (model.context, model.priority, model.pinned).hash(&mut self.hasher);
+        model.runner.hash(&mut self.hasher);
+        if let Some(idle) = model.idle {
+            idle.at_least.hash(&mut self.hasher);
+            self.span(idle.since);
+        }
+        match model.expires {
+            Some(Expiry::At(at)) => {
+                let left = at.as_millisecond() - self.now.wall.as_millisecond();
+                left.is_negative().hash(&mut self.hasher);
+                self.text(&Span(Duration::from_millis(left.unsigned_abs())));
+            }
+            Some(Expiry::Never) => u8::MAX.hash(&mut self.hasher),
+            None => {}
+        }
+    }
+
+    /// The graph moves with time once there is something on it.
+    fn history(&mut self, snapshot: &Snapshot) {
+        snapshot.history.marks.len().hash(&mut self.hasher);
+        if !snapshot.history.is_empty() {
+            (self.now.mono.millis() / GRAPH_STEP).hash(&mut self.hasher);
+        }
+    }
+
+    fn components(&mut self, snapshot: &Snapshot) {
+        for component in snapshot.components.value.iter() {
+            (&component.id, &component.name, &component.state).hash(&mut self.hasher);
+            (component.depth, component.priority, component.pinned).hash(&mut self.hasher);
+            self.bytes(component.footprint.map(|footprint| footprint.bytes));
+            self.bytes(component.swapped);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::level::Level;
+    use crate::domain::time::Monotonic;
+    use crate::tui::state::{Abilities, Colors};
+    use crate::tui::update::tests::{model, snapshot};
+
+    fn ui() -> Ui {
+        Ui::new(Abilities { colors: Colors::None, unicode: true }, 0)
+    }
+
+    fn held(mebibytes: u64) -> Snapshot {
+        let mut model = model("a:1b");
+        model.reported = Some(Bytes::mib(mebibytes));
+        snapshot(vec![model])
+    }
+
+    #[test]
+    fn what_is_not_shown_makes_no_picture() {
+        let first = held(3100);
+        let mut next = held(3101);
+        next.sequence += 1;
+        next.at.mono = Monotonic::from_millis(first.at.mono.millis() + 1);
+        assert_eq!(fingerprint(&first, &ui()), fingerprint(&next, &ui()));
+    }
+
+    #[test]
+    fn what_is_shown_does() {
+        let first = held(3100);
+        let mut changed = vec![held(3200), held(3100), held(3100), held(3100), held(3100)];
+        changed[1].level.level = Level::Warning;
+        changed[2].models[0].pinned = true;
+        changed[3].events.version += 1;
+        changed[4].at.mono = Monotonic::from_millis(first.at.mono.millis() + 61_000);
+        for snapshot in changed {
+            assert_ne!(fingerprint(&first, &ui()), fingerprint(&snapshot, &ui()));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What happens in an open dialog: turning its dial, saying yes.
+
+use std::time::Duration;
+
+use crate::domain::model::ModelName;
+use crate::domain::plan::{Action, Keep, Plan, Strength};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Monotonic;
+use crate::engine::link::Command;
+use crate::tui::state::{Dialog, KEEP_CHOICES, PlanView, Tone, Ui};
+use crate::tui::update::UiEffect;
+use crate::tui::update::actions::act_at_once;
+
+impl Ui {
+    /// Turns the dial of the open dialog, if it has one.
+    pub(super) fn turn(&mut self, by: isize) -> Vec<UiEffect> {
+        match &mut self.dialog {
+            Some(Dialog::Keep { chosen, .. } | Dialog::Load { chosen, .. }) => {
+                *chosen = chosen.saturating_add_signed(by).min(KEEP_CHOICES.len() - 1);
+                Vec::new()
+            }
+            Some(Dialog::Cleanup { strength, .. }) => {
+                let next = stronger(*strength, by);
+                self.cleanup(next)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn confirm(&mut self, snapshot: &Snapshot, now: Monotonic) -> Vec<UiEffect> {
+        let Some(dialog) = self.dialog.take() else {
+            return Vec::new();
+        };
+        match dialog {
+            Dialog::Cleanup { plan: PlanView::Ready(plan), .. }
+            | Dialog::Confirm { plan: PlanView::Ready(plan), .. }
+                if !plan.steps.is_empty() =>
+            {
+                carry_out(plan, snapshot)
+            }
+            Dialog::Cleanup { ref plan, .. } | Dialog::Confirm { ref plan, .. } => {
+                self.say(Tone::Neutral, why_not(plan), now);
+                // A refused plan has nothing more to show; others may still come.
+                if !matches!(plan, PlanView::Refused(_)) {
+                    self.dialog = Some(dialog);
+                }
+                Vec::new()
+            }
+            Dialog::Keep { model, chosen } => {
+                let said = format!("asked to keep {model} {}", keep(chosen));
+                act_at_once(Command::Keep { model, keep: keep(chosen) }, said)
+            }
+            Dialog::Load { model, chosen } => load(model, chosen),
+            Dialog::EndRunner { process, name } => {
+                act_at_once(Command::EndRunner { process }, format!("ending the runner of {name}"))
+            }
+            Dialog::Details(_) => Vec::new(),
+            Dialog::Quit { .. } => {
+                self.is_quitting = true;
+                vec![UiEffect::Quit]
+            }
+        }
+    }
+}
+
+fn load(model: ModelName, chosen: usize) -> Vec<UiEffect> {
+    let said = format!("asked to load {model}");
+    act_at_once(Command::Load { model, keep: keep(chosen), context: None }, said)
+}
+
+/// A plan goes to the engine whole; an unload on another machine is no plan.
+fn carry_out(plan: Plan, snapshot: &Snapshot) -> Vec<UiEffect> {
+    if let [step] = plan.steps.as_slice()
+        && let Action::Unload { model } = &step.action
+        && snapshot.model(model).is_some_and(|view| view.is_remote)
+    {
+        let said = format!("asked {model} to unload on its machine");
+        return act_at_once(Command::Unload { model: model.clone() }, said);
+    }
+    let said = format!("freeing {}", plan.expected());
+    act_at_once(Command::CarryOut { plan }, said)
+}
+
+fn why_not(plan: &PlanView) -> String {
+    match plan {
+        PlanView::Waiting => "the plan is still being made".to_owned(),
+        PlanView::Ready(_) => "there is nothing to free this way".to_owned(),
+        PlanView::Refused(reason) => format!("refused: {reason}"),
+    }
+}
+
+/// What a place on the dial means.
+pub fn keep(chosen: usize) -> Keep {
+    match KEEP_CHOICES.get(chosen).copied().flatten() {
+        Some(minutes) => Keep::For(Duration::from_secs(minutes * 60)),
+        None => Keep::Forever,
+    }
+}
+
+fn stronger(strength: Strength, by: isize) -> Strength {
+    let all = Strength::ALL;
+    let place = all.iter().position(|other| *other == strength).unwrap_or_default();
+    // The dial has no ends: Tab alone reaches every strength.
+    all[(place + all.len()).saturating_add_signed(by) % all.len()]
+}

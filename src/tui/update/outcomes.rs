@@ -1,0 +1,121 @@
+//! What came of it: replies to commands, and outcomes seen in snapshots, said
+//! where the reader already looks.
+
+use crate::domain::event::EventBody;
+use crate::domain::plan::{Action, Outcome, RunningPlan, Verdict};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::Monotonic;
+use crate::engine::link::Reply;
+use crate::tui::state::{Dialog, Older, PlanView, Tone, Ui};
+use crate::tui::update::Purpose;
+
+/// Seconds after which an outcome is history: at the start the whole history
+/// of earlier runs comes in at once, and none of it is news.
+const NEWS_FOR: i64 = 60;
+
+impl Ui {
+    pub(super) fn hear(&mut self, purpose: Purpose, reply: Reply, now: Monotonic) {
+        match (purpose, reply) {
+            (Purpose::Act(_), Reply::Refused { reason }) => {
+                self.say(Tone::Bad, format!("refused: {reason}"), now);
+            }
+            (Purpose::Act(said), _) => self.say(Tone::Neutral, said, now),
+            (Purpose::Plan(number), reply) if number == self.memory.plans_asked => {
+                self.show_plan(reply);
+            }
+            (Purpose::OlderEvents, Reply::Events { events }) => self.take_older(events),
+            (Purpose::OlderEvents, _) => self.memory.older = Older::NoMore,
+            (Purpose::Plan(_) | Purpose::Quiet, _) => {}
+        }
+    }
+
+    fn show_plan(&mut self, reply: Reply) {
+        let (Some(Dialog::Cleanup { plan, .. }) | Some(Dialog::Confirm { plan, .. })) =
+            &mut self.dialog
+        else {
+            return;
+        };
+        match reply {
+            Reply::Plan { plan: answer } => *plan = PlanView::Ready(answer),
+            Reply::Refused { reason } => *plan = PlanView::Refused(reason),
+            Reply::Accepted | Reply::Events { .. } => {}
+        }
+    }
+
+    /// A new snapshot: says the outcomes it brought.
+    pub(super) fn look_again(&mut self, snapshot: &Snapshot, now: Monotonic) {
+        let newest = snapshot.events.value.back().map_or(0, |event| event.seq);
+        if let Some(told) = self.memory.told {
+            let newer = snapshot.events.value.iter().rev().take_while(|event| event.seq > told);
+            let oldest = snapshot.at.wall.as_second() - NEWS_FOR;
+            let fresh = newer.filter(|event| event.time.as_second() >= oldest);
+            let outcomes: Vec<(Tone, String)> = fresh
+                .filter_map(|event| match &event.body {
+                    EventBody::ActionEnded { outcome, .. } => Some(said(outcome)),
+                    _ => None,
+                })
+                .collect();
+            // The newest one, unless another failed: that must not be missed.
+            let whole = snapshot.plan.as_deref().and_then(whole_plan);
+            let worst = outcomes.iter().position(|(tone, _)| *tone == Tone::Bad).unwrap_or(0);
+            if let Some((tone, text)) = outcomes.into_iter().nth(worst) {
+                match whole.filter(|_| tone != Tone::Bad) {
+                    Some(text) => self.say(Tone::Good, text, now),
+                    None => self.say(tone, text, now),
+                }
+            }
+        }
+        self.memory.told = Some(newest);
+        self.keep_quit_honest(snapshot, now);
+    }
+
+    /// The question whether to cut loads off goes when there is none left.
+    fn keep_quit_honest(&mut self, snapshot: &Snapshot, now: Monotonic) {
+        if let Some(Dialog::Quit { loads }) = &mut self.dialog {
+            loads.clone_from(&snapshot.loads_in_flight);
+            if loads.is_empty() {
+                self.dialog = None;
+                self.say(Tone::Neutral, "no load is left to wait for", now);
+            }
+        }
+    }
+}
+
+/// What a plan of several steps gave in all, once it has ended.
+fn whole_plan(running: &RunningPlan) -> Option<String> {
+    let is_over = running.ended.is_some() && running.outcomes.len() > 1;
+    is_over.then(|| {
+        let count = running.outcomes.len();
+        format!("{} came back in {count} steps", running.freed())
+    })
+}
+
+/// An outcome in one line: `phi3:mini gave 2.3 GiB back`.
+fn said(outcome: &Outcome) -> (Tone, String) {
+    let subject = outcome.action.subject();
+    match (&outcome.result, &outcome.action) {
+        (Verdict::Failed { detail }, action) => {
+            (Tone::Bad, format!("{} {subject} failed: {detail}", action.verb()))
+        }
+        (Verdict::Stuck, _) => {
+            (Tone::Bad, format!("{subject} is still there; its runner may be ended"))
+        }
+        (Verdict::StillGenerating, _) => {
+            (Tone::Neutral, format!("{subject} is still generating and goes when it is done"))
+        }
+        (Verdict::Unconfirmed, _) => {
+            (Tone::Neutral, format!("{subject}: not confirmed, no runner could be seen"))
+        }
+        (Verdict::Already, action) => {
+            (Tone::Neutral, format!("{} {subject}: it was already so", action.verb()))
+        }
+        (Verdict::Done, Action::Load { .. }) => (Tone::Good, format!("{subject} is loaded")),
+        (Verdict::Done, Action::Keep { keep, .. }) => {
+            (Tone::Good, format!("{subject} stays {keep}"))
+        }
+        (Verdict::Done, Action::Unload { .. } | Action::EndRunner { .. }) => match outcome.freed {
+            Some(freed) => (Tone::Good, format!("{subject} gave {freed} back")),
+            None => (Tone::Good, format!("{subject} is gone")),
+        },
+    }
+}

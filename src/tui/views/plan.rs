@@ -1,0 +1,148 @@
+//! A plan being carried out, and what came of it: bytes expected and bytes
+//! that came back, side by side.
+
+use crate::domain::plan::{Outcome, Plan, Purpose, RunningPlan, Step, Verdict};
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Span, cells, span, wrap};
+use crate::tui::widgets::figures::{UNKNOWN, or_unknown};
+
+/// `cleanup light`, `unload`
+pub fn name(plan: &Plan) -> String {
+    match plan.purpose {
+        Purpose::Cleanup(strength) => format!("cleanup {}", strength.word()),
+        Purpose::Asked => {
+            plan.steps.first().map_or("nothing to do", |step| step.action.verb()).to_owned()
+        }
+    }
+}
+
+/// The title of a plan that runs or has just ended.
+pub fn title(running: &RunningPlan) -> String {
+    let name = name(&running.plan);
+    match running.ended {
+        None => {
+            let step = (running.outcomes.len() + 1).min(running.plan.steps.len());
+            format!("{name}: step {step} of {}", running.plan.steps.len())
+        }
+        Some(_) => {
+            format!("{name}: {} came back, {} expected", running.freed(), running.plan.expected())
+        }
+    }
+}
+
+/// The same in fewer words: `cleanup force gave 3.6 GiB`.
+pub fn short_title(running: &RunningPlan) -> String {
+    match running.ended {
+        None => title(running),
+        Some(_) => format!("{} gave {}", name(&running.plan), running.freed()),
+    }
+}
+
+/// One line for each step, with its outcome once there is one.
+pub fn running_lines(running: &RunningPlan) -> Vec<Vec<Span<'static>>> {
+    running
+        .plan
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| match running.outcomes.get(index) {
+            Some(outcome) => ended_line(outcome),
+            None => {
+                let is_now = index == running.outcomes.len() && running.ended.is_none();
+                waiting_line(step, is_now)
+            }
+        })
+        .collect()
+}
+
+fn waiting_line(step: &Step, is_now: bool) -> Vec<Span<'static>> {
+    let (mark, role) = if is_now { ("▸ ", Role::Accent) } else { ("  ", Role::Dim) };
+    let expected = or_unknown(step.expected.map(|footprint| footprint.bytes));
+    vec![
+        span(mark, role),
+        span(format!("{} {}  ", step.action.verb(), step.action.subject()), Role::Text),
+        span(format!("{expected} expected"), Role::Dim),
+    ]
+}
+
+fn ended_line(outcome: &Outcome) -> Vec<Span<'static>> {
+    let took = outcome.took_text();
+    let what = format!("{} {}  ", outcome.action.verb(), outcome.action.subject());
+    let expected = or_unknown(outcome.expected);
+    let (mark, role, told) = match &outcome.result {
+        Verdict::Done => {
+            let freed = outcome.freed.map_or_else(
+                || format!("gone in {took}, bytes {UNKNOWN}"),
+                |freed| format!("{freed} came back in {took}, {expected} expected"),
+            );
+            ("✓ ", Role::Good, freed)
+        }
+        Verdict::Unconfirmed => ("? ", Role::Text, "not confirmed: no runner could be seen".into()),
+        Verdict::StillGenerating => {
+            ("? ", Role::Text, "asked, still generating; it goes when it is done".into())
+        }
+        Verdict::Already => ("✓ ", Role::Dim, "it was already so".into()),
+        Verdict::Stuck => ("! ", Role::Bad, format!("stuck: still there after {took}")),
+        Verdict::Failed { detail } => ("! ", Role::Bad, detail.clone()),
+    };
+    vec![span(mark, role), span(what, Role::Text), span(told, role)]
+}
+
+/// What a plan would do: each step with its bytes, how they are known, and
+/// why; then what stays; then the sum against the target.
+///
+/// Where a line is too long for the width, its words go on in the next one:
+/// who agrees must have read all of it.
+pub fn proposed_lines(plan: &Plan, room: usize) -> Vec<Vec<Span<'static>>> {
+    let mut lines = Vec::with_capacity(plan.steps.len() + plan.kept.len() + 4);
+    let subjects = plan.steps.iter().map(|step| step.action.subject().chars().count());
+    let width = subjects.max().unwrap_or_default();
+    for (number, step) in plan.steps.iter().enumerate() {
+        let bytes = step.expected.map(|footprint| footprint.bytes);
+        let source = step.expected.map_or("", |footprint| footprint.source.word());
+        let head = vec![
+            span(format!("{} ", number + 1), Role::Dim),
+            span(format!("{} {:<width$}  ", step.action.verb(), step.action.subject()), Role::Text),
+            span(format!("{:>8}", or_unknown(bytes)), Role::Text),
+        ];
+        lines.extend(with_words(head, &[source, "  ", &step.reason].concat(), room));
+    }
+    if plan.steps.is_empty() {
+        let text = match plan.purpose {
+            Purpose::Cleanup(_) => "nothing that this strength may take",
+            Purpose::Asked => "no model to unload",
+        };
+        lines.push(vec![span(text, Role::Text)]);
+    }
+    for kept in &plan.kept {
+        let head = vec![span("  stays ", Role::Dim), span(kept.name.clone(), Role::Text)];
+        lines.extend(with_words(head, &kept.reason, room));
+    }
+    lines.push(Vec::new());
+    lines.push(sum(plan));
+    lines
+}
+
+/// Words behind a line, or below it where they do not fit.
+fn with_words(mut head: Vec<Span<'static>>, words: &str, room: usize) -> Vec<Vec<Span<'static>>> {
+    let used: usize = head.iter().map(|(text, _)| usize::from(cells(text))).sum();
+    if used + 2 + usize::from(cells(words)) <= room {
+        head.push(span(format!("  {words}"), Role::Dim));
+        return vec![head];
+    }
+    let below = wrap(words, room.saturating_sub(4));
+    let below = below.into_iter().map(|line| vec![span(format!("    {line}"), Role::Dim)]);
+    std::iter::once(head).chain(below).collect()
+}
+
+fn sum(plan: &Plan) -> Vec<Span<'static>> {
+    let mut line =
+        vec![span("expected back ", Role::Dim), span(plan.expected().to_string(), Role::Accent)];
+    if let Some(target) = plan.target {
+        line.push(span(format!(" of {target} wanted"), Role::Dim));
+    }
+    if let Some(shortfall) = plan.shortfall() {
+        line.push(span(format!(", {shortfall} short"), Role::Bad));
+    }
+    line
+}

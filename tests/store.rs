@@ -1,0 +1,320 @@
+//! The history on a real file in a temporary folder: what survives a restart,
+//! what is refused, and what is swept.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use plimsoll::domain::event::{Event, EventBody, Origin};
+use plimsoll::domain::plan::{Action, ActionId, Outcome, Verdict};
+use plimsoll::domain::{Bytes, ModelName, Priority, Wall};
+use plimsoll::store::{Choice, FILE, Health, Restored, Retention, Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+const KEEP: Retention = Retention { days: 30, bytes: Bytes::mib(64) };
+
+fn now() -> Wall {
+    "2026-01-15T14:02:11.123456789Z".parse().unwrap()
+}
+
+fn open(folder: &Path) -> (Store, Restored) {
+    open_keeping(folder, KEEP)
+}
+
+fn open_keeping(folder: &Path, retention: Retention) -> (Store, Restored) {
+    Store::open(folder, retention, now(), mpsc::channel(4).0).unwrap()
+}
+
+fn refusal(folder: &Path) -> StoreError {
+    Store::open(folder, KEEP, now(), mpsc::channel(4).0).map(|_| ()).unwrap_err()
+}
+
+fn close(store: Store) {
+    assert!(store.close(Duration::from_secs(20)));
+}
+
+fn note(seq: u64, time: Wall) -> Event {
+    Event { seq, time, body: EventBody::Note { text: format!("note {seq}") } }
+}
+
+fn unload() -> Action {
+    Action::Unload { model: ModelName::new("tiny") }
+}
+
+fn started(seq: u64, id: u64) -> Event {
+    let body = EventBody::ActionStarted {
+        id: ActionId(id),
+        action: unload(),
+        by: Origin::Person,
+        expected: Some(Bytes::gib(2)),
+    };
+    Event { seq, time: now(), body }
+}
+
+fn ended(seq: u64, id: u64) -> Event {
+    let outcome = Box::new(Outcome {
+        action: unload(),
+        expected: Some(Bytes::gib(2)),
+        available_before: Some(Bytes::gib(3)),
+        available_after: Some(Bytes::gib(5)),
+        freed: Some(Bytes::gib(2)),
+        took: Duration::from_millis(1_234),
+        result: Verdict::Done,
+    });
+    let body = EventBody::ActionEnded { id: ActionId(id), outcome, by: Origin::Person };
+    Event { seq, time: now(), body }
+}
+
+#[test]
+fn everything_is_there_again_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("made/by/us");
+    let (store, empty) = open(&data);
+    let nothing = Restored {
+        events: vec![],
+        next_seq: 1,
+        next_action: 1,
+        choices: vec![],
+        unfinished: vec![],
+    };
+    assert_eq!(empty, nothing);
+    let events = [note(1, now()), started(2, 1), ended(3, 1), started(4, 2)];
+    for event in &events {
+        store.record_event(event.clone()).unwrap();
+    }
+    let choice = |pinned, priority| Choice { component: "model:tiny".into(), pinned, priority };
+    store.set_choice(choice(Some(true), None)).unwrap();
+    store.set_choice(choice(None, Some(Priority::High))).unwrap();
+    close(store);
+
+    let (store, restored) = open(&data);
+    let expected = Restored {
+        events: events.to_vec(),
+        next_seq: 5,
+        next_action: 3,
+        choices: vec![choice(Some(true), Some(Priority::High))],
+        unfinished: vec![(ActionId(2), events[3].clone())],
+    };
+    assert_eq!(restored, expected);
+    close(store);
+}
+
+#[test]
+fn folder_and_files_are_for_the_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (store, _) = open(&data);
+    store.record_event(note(1, now())).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for entry in std::fs::read_dir(&data).unwrap() {
+        assert_eq!(mode(&entry.unwrap().path()), 0o600);
+    }
+    close(store);
+}
+
+#[tokio::test]
+async fn an_action_is_on_disk_when_it_is_confirmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    let (confirm, confirmed) = oneshot::channel();
+    store.record_action(started(1, 1), confirm).unwrap();
+    assert_eq!(confirmed.await.unwrap(), Ok(()));
+    // A second opening sees it while the first still runs.
+    let (second, restored) = open(folder.path());
+    assert_eq!(restored.unfinished, [(ActionId(1), started(1, 1))]);
+    close(second);
+    close(store);
+}
+
+#[tokio::test]
+async fn older_events_come_newest_first_and_only_the_newest_are_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    for seq in 1..=600 {
+        while let Err(fault) = store.record_event(note(seq, now())) {
+            assert!(matches!(fault, StoreError::Busy));
+            tokio::task::yield_now().await;
+        }
+    }
+    close(store);
+    let (store, restored) = open(folder.path());
+    let kept: Vec<u64> = restored.events.iter().map(|event| event.seq).collect();
+    assert_eq!(kept, (101..=600).collect::<Vec<_>>());
+    let (reply, answer) = oneshot::channel();
+    store.older_events(101, 3, reply).unwrap();
+    let older = answer.await.unwrap().unwrap();
+    assert_eq!(older, [note(100, now()), note(99, now()), note(98, now())]);
+    close(store);
+}
+
+#[test]
+fn a_look_sees_what_is_written_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let old: Wall = "2020-01-15T14:02:11Z".parse().unwrap();
+    assert!(matches!(Store::look(folder.path()), Err(StoreError::Open { .. })));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let (store, _) = open(folder.path());
+    store.record_event(note(1, old)).unwrap();
+    let (confirm, confirmed) = oneshot::channel();
+    store.record_action(started(2, 7), confirm).unwrap();
+    confirmed.blocking_recv().unwrap().unwrap();
+    // While another writes, and after; what is too old for a keeper stays.
+    let seen = Store::look(folder.path()).unwrap();
+    assert_eq!(seen.events.iter().map(|event| event.seq).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!((seen.next_seq, seen.next_action), (3, 8));
+    close(store);
+    let before = std::fs::read(folder.path().join(FILE)).unwrap();
+    assert_eq!(Store::look(folder.path()).unwrap(), seen);
+    assert_eq!(std::fs::read(folder.path().join(FILE)).unwrap(), before);
+    std::fs::write(folder.path().join(FILE), "").unwrap();
+    assert!(Store::look(folder.path()).is_err());
+}
+
+#[test]
+fn a_number_taken_by_another_process_is_replaced_by_the_next_free_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, _) = open(folder.path());
+    let (second, _) = open(folder.path());
+    first.record_event(note(1, now())).unwrap();
+    close(first);
+    second.record_event(note(1, now())).unwrap();
+    close(second);
+    let (store, restored) = open(folder.path());
+    let seen: Vec<u64> = restored.events.iter().map(|event| event.seq).collect();
+    assert_eq!((seen, restored.next_seq), (vec![1, 2], 3));
+    close(store);
+}
+
+#[test]
+fn what_is_too_old_goes_and_numbers_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    let old = now() - Duration::from_secs(31 * 86_400);
+    store.record_event(note(1, old)).unwrap();
+    close(store);
+    let (store, restored) = open(folder.path());
+    assert_eq!((restored.events, restored.next_seq), (vec![], 2));
+    close(store);
+}
+
+#[test]
+fn what_is_too_much_goes_oldest_first_and_leaves_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    for seq in 1..=200 {
+        let body = EventBody::Note { text: "x".repeat(8 * 1024) };
+        let event = Event { seq, time: now(), body };
+        while store.record_event(event.clone()).is_err() {
+            std::thread::yield_now();
+        }
+    }
+    close(store);
+    let limit = Bytes::kib(512);
+    let (store, restored) = open_keeping(folder.path(), Retention { days: 30, bytes: limit });
+    close(store);
+    let size = std::fs::metadata(folder.path().join(FILE)).unwrap().len();
+    assert!(size <= limit.get(), "{size}");
+    let seen: Vec<u64> = restored.events.iter().map(|event| event.seq).collect();
+    assert!(seen.len() > 30, "{}", seen.len());
+    assert_eq!(seen, (201 - seen.len() as u64..=200).collect::<Vec<_>>());
+    assert_eq!(restored.next_seq, 201);
+}
+
+#[test]
+fn it_is_swept_while_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    store.record_event(note(1, now())).unwrap();
+    let later = now() + Duration::from_secs(40 * 86_400);
+    store.record_event(note(2, later)).unwrap();
+    close(store);
+    let (store, restored) = open(folder.path());
+    assert_eq!(restored.events, [note(2, later)]);
+    close(store);
+}
+
+#[test]
+fn a_damaged_file_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let rubbish = b"this is no database at all, whatever its name says".repeat(100);
+    std::fs::write(&path, &rubbish).unwrap();
+    let fault = refusal(folder.path());
+    assert!(matches!(fault, StoreError::Damaged { .. }), "{fault:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), rubbish);
+}
+
+#[test]
+fn a_newer_or_foreign_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
+    assert!(matches!(refusal(folder.path()), StoreError::Foreign { .. }));
+    other.execute_batch("PRAGMA user_version = 99").unwrap();
+    drop(other);
+    let fault = refusal(folder.path());
+    assert!(matches!(fault, StoreError::Newer { found: 99, known: 1, .. }), "{fault:?}");
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_does_not_hide_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    store.record_event(note(1, now())).unwrap();
+    store.record_event(note(2, now())).unwrap();
+    close(store);
+    let raw = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    raw.execute("UPDATE events SET body = '{\"from\":\"elsewhere\"}' WHERE seq = 1", []).unwrap();
+    drop(raw);
+    let (store, restored) = open(folder.path());
+    assert!(restored.events[0].body.text().starts_with("an entry that cannot be read"));
+    assert_eq!(restored.events[1], note(2, now()));
+    close(store);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocked = folder.path().join("a-file");
+    std::fs::write(&blocked, "").unwrap();
+    let fault = refusal(&blocked.join("data"));
+    assert!(matches!(&fault, StoreError::Folder { .. }));
+    assert!(fault.to_string().contains("a-file/data"));
+}
+
+#[test]
+fn a_read_only_folder_is_an_error() {
+    if rustix::process::geteuid().is_root() {
+        // Permissions do not bind root: nothing can be proved here.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o500)).unwrap();
+    assert!(matches!(refusal(folder.path()), StoreError::Folder { .. }));
+}
+
+#[tokio::test]
+async fn a_lock_that_is_never_released_is_said_and_then_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (health, mut said) = mpsc::channel(4);
+    let (store, _) = Store::open(folder.path(), KEEP, now(), health).unwrap();
+    let holder = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let (confirm, confirmed) = oneshot::channel();
+    store.record_action(started(1, 1), confirm).unwrap();
+    assert!(confirmed.await.unwrap().is_err());
+    assert!(matches!(said.recv().await, Some(Health::Failing(_))));
+    holder.execute_batch("COMMIT").unwrap();
+    let (confirm, confirmed) = oneshot::channel();
+    store.record_action(ended(2, 1), confirm).unwrap();
+    assert_eq!(confirmed.await.unwrap(), Ok(()));
+    assert_eq!(said.recv().await, Some(Health::Well));
+    close(store);
+    let (store, restored) = open(folder.path());
+    assert_eq!(restored.events, [started(1, 1), ended(2, 1)]);
+    close(store);
+}
