@@ -9,23 +9,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::act::Order;
 use crate::act::lock::Lock;
 use crate::act::signals;
+use crate::config::schema::ProfileChoice;
 use crate::config::{self, LoadedConfig};
 use crate::domain::event::EventBody;
 use crate::domain::snapshot::{Mode, ProfileView};
-use crate::domain::{Bytes, Moment, ProcessKey, Wall};
+use crate::domain::{Bytes, Debt, Event, Level, Moment, Wall};
 use crate::engine::attach::{ObservingLink, Served};
 use crate::engine::clock::Clock;
-use crate::engine::executor::EndProcess;
-use crate::engine::input::{ComponentRule, LimitsFor, Past, Settings};
+use crate::engine::executor::Hands;
+use crate::engine::input::{Answered, ComponentRule, Hook, Past, Regime, RegimeFor, Settings};
 use crate::engine::journal::{Journal, NoJournal};
 use crate::engine::link::{Attention, Command, Link};
 use crate::engine::{Engine, FaultSender, Parts};
 use crate::policy::limits::System;
+use crate::policy::rules::Rules;
 use crate::recording::Playback;
 use crate::runtime::Runtime;
 use crate::runtime::demo::DemoRuntime;
@@ -188,8 +192,10 @@ pub fn settings(config: &LoadedConfig, edges: &mut Edges) -> Result<Settings> {
         own_uid: rustix::process::getuid().as_raw(),
         interval: config.config.interval,
         graph: Duration::from_secs(u64::from(config.config.history.graph_minutes) * 60),
-        limits_for: limits_for(config.clone(), total),
-        rules: rules(config),
+        regime_for: regime_for(config.clone(), total),
+        components: components(config),
+        hooks: Vec::new(),
+        may_act: false,
         runtime_kind: edges.runtime.kind(),
         endpoint: edges.runtime.endpoint().clone(),
     })
@@ -199,7 +205,7 @@ fn system() -> System {
     if sense::IS_MAC { System::Mac } else { System::Linux }
 }
 
-fn limits_for(config: LoadedConfig, at_start: Bytes) -> LimitsFor {
+fn regime_for(config: LoadedConfig, at_start: Bytes) -> RegimeFor {
     Arc::new(move |total| {
         let chosen = config
             .limits(system(), total.unwrap_or(at_start))
@@ -209,22 +215,25 @@ fn limits_for(config: LoadedConfig, at_start: Bytes) -> LimitsFor {
         match chosen {
             Ok(chosen) => {
                 let name = chosen.profile.name().to_owned();
-                (ProfileView { name, why: chosen.why }, chosen.limits)
+                let rules = Rules::of(chosen.profile, config.config.profile != ProfileChoice::Auto);
+                let profile = ProfileView { name, why: chosen.why };
+                Regime { profile, limits: chosen.limits, rules }
             }
             Err(error) => {
                 let profile = crate::policy::limits::Profile::auto(system(), at_start);
                 let view = ProfileView { name: profile.name().into(), why: error.to_string() };
-                (view, profile.limits())
+                Regime { profile: view, limits: profile.limits(), rules: Rules::plain() }
             }
         }
     })
 }
 
-fn rules(config: &LoadedConfig) -> Vec<ComponentRule> {
+fn components(config: &LoadedConfig) -> Vec<ComponentRule> {
     let rule = |component: &config::schema::ComponentRule| ComponentRule {
         pattern: component.pattern.clone(),
         pinned: component.pinned,
         priority: component.priority,
+        ..ComponentRule::default()
     };
     config.config.components.iter().map(rule).collect()
 }
@@ -261,7 +270,7 @@ fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result
         sensors: edges.sensors,
         runtime: edges.runtime,
         journal,
-        end_process: end_process(),
+        hands: Arc::new(RealHands),
         clock: edges.clock,
     };
     let (engine, link, faults) = Engine::new(settings, past, parts);
@@ -293,12 +302,25 @@ fn others_history(config: &LoadedConfig, edges: &Edges) -> History {
     (Box::new(NoJournal { reason: None }), past, None)
 }
 
-fn end_process() -> EndProcess {
-    Arc::new(|process: ProcessKey| {
+/// `act`, as the engine holds it.
+struct RealHands;
+
+impl Hands for RealHands {
+    fn carry_out(&self, order: Order) -> BoxFuture<'static, Result<Answered, String>> {
         Box::pin(async move {
-            signals::end_process(process, GRACE).await.map(drop).map_err(|fault| fault.to_string())
+            match order {
+                Order::EndProcess(process) => {
+                    let ended = signals::end_process(process, GRACE).await;
+                    ended.map(|_| None).map_err(|fault| fault.to_string())
+                }
+                Order::Deed { .. } | Order::Run { .. } => Err("not yet".to_owned()),
+            }
         })
-    })
+    }
+
+    fn tell(&self, _: Hook, _: Event, _: Level) -> BoxFuture<'static, Result<String, String>> {
+        Box::pin(async { Err("not yet".to_owned()) })
+    }
 }
 
 /// A recording stands still at its end, which would look like a calm machine.
@@ -376,6 +398,7 @@ fn past_of(restored: Restored) -> Past {
         next_seq: restored.next_seq,
         next_action: restored.next_action,
         choices: restored.choices,
+        debts: Vec::new(),
         unfinished,
     }
 }
@@ -413,6 +436,10 @@ impl Journal for StoreJournal {
     fn choose(&self, choice: crate::store::Choice) {
         self.hand(|store| store.set_choice(choice));
     }
+
+    fn owe(&self, _: Debt) {}
+
+    fn settle(&self, _: Debt) {}
 
     fn older(
         &self,

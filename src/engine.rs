@@ -24,7 +24,7 @@ use crate::runtime::Runtime;
 use crate::sense::Sensors;
 
 use self::clock::Clock;
-use self::executor::EndProcess;
+use self::executor::Hands;
 use self::input::{Effect, Input, Past, RequestNumber, Settings};
 use self::journal::Journal;
 use self::link::{Attention, Command, Link, Reply, SendError};
@@ -43,7 +43,7 @@ pub struct Parts {
     pub sensors: Box<dyn Sensors>,
     pub runtime: Arc<dyn Runtime>,
     pub journal: Box<dyn Journal>,
-    pub end_process: EndProcess,
+    pub hands: Arc<dyn Hands>,
     pub clock: Clock,
 }
 
@@ -66,7 +66,7 @@ struct Worked {
     sampler: Sampler,
     runtime: Arc<dyn Runtime>,
     journal: Box<dyn Journal>,
-    end_process: EndProcess,
+    hands: Arc<dyn Hands>,
     clock: Clock,
     inbox: mpsc::Sender<Input>,
     tasks: JoinSet<()>,
@@ -121,7 +121,7 @@ impl Engine {
                 sampler,
                 runtime: parts.runtime,
                 journal: parts.journal,
-                end_process: parts.end_process,
+                hands: parts.hands,
                 clock: parts.clock,
                 inbox: inbox.clone(),
                 tasks: JoinSet::new(),
@@ -180,6 +180,7 @@ impl Engine {
         }
         Attention {
             processes: self.attentions.values().any(|attention| attention.processes),
+            policy: self.attentions.values().any(|attention| attention.policy),
             details: self.attentions.values().find_map(|attention| attention.details),
             unfocused: self.attentions.values().all(|attention| attention.unfocused),
         }

@@ -5,4 +5,5 @@
 pub mod level;
 pub mod limits;
 pub mod plan;
+pub mod rules;
 pub mod signals;

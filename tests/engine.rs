@@ -4,6 +4,7 @@
 #[path = "support/machine.rs"]
 mod machine;
 
+use plimsoll::act::Order;
 use plimsoll::domain::component::ComponentKind;
 use plimsoll::domain::fault::RuntimeFaultKind;
 use plimsoll::domain::model::{Activity, Expiry, ModelState};
@@ -103,7 +104,7 @@ fn a_full_disk_holds_up_no_unload_but_ends_no_process() {
     machine.seconds(20);
     assert_eq!(machine.state_of("tiny:1b"), Some("stuck"));
     assert_eq!(machine.ask(Command::EndRunner { process: key }), Reply::Accepted);
-    assert!(!machine.effects.iter().any(|e| matches!(e, Effect::EndProcess { .. })));
+    assert!(!machine.effects.iter().any(|e| matches!(e, Effect::Act { .. })));
     assert!(machine.last_told().contains("could not be put on disk"), "{}", machine.last_told());
 }
 
@@ -126,7 +127,7 @@ fn an_idle_model_that_stays_is_stuck_and_its_runner_may_be_ended() {
         machine
             .effects
             .iter()
-            .any(|e| matches!(e, Effect::EndProcess { process, .. } if *process == key))
+            .any(|e| matches!(e, Effect::Act { order: Order::EndProcess(p), .. } if *p == key))
     );
 }
 
@@ -277,7 +278,7 @@ fn an_orphan_needs_every_sign_of_one() {
         ));
     }
     machine.ask(Command::EndRunner { process: orphan });
-    assert!(machine.effects.iter().any(|e| matches!(e, Effect::EndProcess { .. })));
+    assert!(machine.effects.iter().any(|e| matches!(e, Effect::Act { .. })));
 }
 
 #[test]
@@ -670,12 +671,12 @@ fn processes_that_cannot_be_read_prove_no_end() {
     machine.seconds(20);
     assert_eq!(machine.state_of("tiny:1b"), Some("stuck"));
     machine.ask(Command::EndRunner { process: key });
-    let Some(Effect::EndProcess { action, .. }) =
-        machine.effects.iter().find(|e| matches!(e, Effect::EndProcess { .. })).cloned()
+    let Some(Effect::Act { action, .. }) =
+        machine.effects.iter().find(|e| matches!(e, Effect::Act { .. })).cloned()
     else {
         panic!("it is ended: {:?}", machine.effects)
     };
-    machine.input(plimsoll::engine::input::Input::Performed { action, result: Ok(()) });
+    machine.input(plimsoll::engine::input::Input::Performed { action, result: Ok(None) });
     machine.is_blind = true;
     machine.seconds(15);
     assert!(machine.last_told().contains("not confirmed"), "{}", machine.last_told());

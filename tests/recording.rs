@@ -12,6 +12,7 @@ use plimsoll::domain::plan::Keep;
 use plimsoll::domain::process::{ProcessMemory, ProcessTable, RunnerProgram};
 use plimsoll::domain::sample::{
     AvailableSource, Gpu, Memory, MemoryLimit, MemoryParts, Paging, Pressure, Stall, Swap, Zram,
+    no_groups,
 };
 use plimsoll::domain::snapshot::Host;
 use plimsoll::domain::{
@@ -63,6 +64,7 @@ fn at_rest(tick: u64) -> Sample {
         },
         cpu: Some(Duration::from_millis(1_000 * number + tick / (1 + number) * 10)),
         is_zombie: false,
+        matched: Vec::new(),
     };
     Sample {
         at: moment(tick * 1_000 + tick % 3),
@@ -98,7 +100,9 @@ fn at_rest(tick: u64) -> Sample {
             rest: Some(wobble(800, 2)),
             count: Some(160 + (tick / 10 % 2) as u32),
             reapers: vec![],
+            named: Vec::new(),
         }),
+        groups: no_groups(),
     }
 }
 
@@ -408,6 +412,7 @@ fn any_process(pid: u32) -> impl Strategy<Value = Process> {
             memory,
             cpu,
             is_zombie,
+            matched: Vec::new(),
         },
     )
 }
@@ -430,6 +435,7 @@ fn any_table() -> impl Strategy<Value = ProcessTable> {
             rest,
             count,
             reapers: vec![1],
+            named: Vec::new(),
         },
     )
 }
@@ -470,6 +476,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             limit,
             gpus,
             processes,
+            groups: no_groups(),
         },
     )
 }

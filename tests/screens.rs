@@ -238,6 +238,7 @@ fn running() -> Snapshot {
         freed: Some(Bytes::mib(2150)),
         took: std::time::Duration::from_millis(240),
         result: Verdict::Done,
+        output: None,
     };
     let running = RunningPlan {
         plan: plan(),

@@ -62,6 +62,7 @@ fn ended(seq: u64, id: u64) -> Event {
         freed: Some(Bytes::gib(2)),
         took: Duration::from_millis(1_234),
         result: Verdict::Done,
+        output: None,
     });
     let body = EventBody::ActionEnded { id: ActionId(id), outcome, by: Origin::Person };
     Event { seq, time: now(), body }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::process::ProcessKey;
+use super::rule::{Deed, Target};
 
 /// How much a component matters to its owner.
 #[derive(
@@ -112,6 +113,9 @@ pub enum ComponentKind {
     /// A runner that belongs to somebody else. Only shown.
     Foreign,
     Process,
+    Container,
+    /// A service of the system's or the user's manager.
+    Service,
 }
 
 impl ComponentKind {
@@ -123,6 +127,8 @@ impl ComponentKind {
             ComponentKind::Orphan => "orphan",
             ComponentKind::Foreign => "foreign runner",
             ComponentKind::Process => "process",
+            ComponentKind::Container => "container",
+            ComponentKind::Service => "service",
         }
     }
 }
@@ -143,4 +149,10 @@ pub struct Component {
     pub pinned: bool,
     /// A word on what it is doing: `ready`, `loading`, `stuck`.
     pub state: Option<String>,
+    /// Whom a deed is done to; `None` for models, which their server unloads.
+    #[serde(default)]
+    pub target: Option<Target>,
+    /// What the config allows to be done to it, in the config's order.
+    #[serde(default)]
+    pub allowed: Vec<Deed>,
 }

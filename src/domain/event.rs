@@ -84,6 +84,20 @@ pub enum EventBody {
         from: Bytes,
         to: Bytes,
     },
+    /// What a rule would do, or waits to be allowed.
+    Proposed {
+        plan: Box<super::plan::Plan>,
+        mode: super::rule::RuleMode,
+    },
+    /// A hook ran on an event.
+    HookRan {
+        /// The event it was told of.
+        of: u64,
+        /// Its program or address.
+        hook: String,
+        /// What it said, or why it failed.
+        result: Result<String, String>,
+    },
     /// Anything worth a line that has no form of its own.
     Note {
         text: String,
@@ -158,7 +172,10 @@ impl EventBody {
     pub const fn kind(&self) -> EventKind {
         match self {
             EventBody::LevelChanged { .. } => EventKind::Level,
-            EventBody::ActionStarted { .. } | EventBody::ActionEnded { .. } => EventKind::Action,
+            EventBody::ActionStarted { .. }
+            | EventBody::ActionEnded { .. }
+            | EventBody::Proposed { .. }
+            | EventBody::HookRan { .. } => EventKind::Action,
             EventBody::OomKill { .. } => EventKind::OomKill,
             EventBody::RuntimeUp { .. } | EventBody::RuntimeDown { .. } => EventKind::Runtime,
             EventBody::ModelLoaded { .. } | EventBody::ModelGone { .. } => EventKind::Model,
@@ -182,7 +199,8 @@ impl EventBody {
                     (_, "unload") => "unloaded".into(),
                     (_, "load") => "loaded".into(),
                     (_, "keep") => "kept".into(),
-                    (_, _) => "runner ended".into(),
+                    (_, "end runner") => "runner ended".into(),
+                    (_, verb) => verb.into(),
                 }
             }
             EventBody::OomKill { .. } => "oom kill".into(),
@@ -191,6 +209,10 @@ impl EventBody {
             EventBody::ModelLoaded { .. } => "model in".into(),
             EventBody::ModelGone { .. } => "model out".into(),
             EventBody::TotalChanged { .. } => "memory size".into(),
+            EventBody::Proposed { mode: super::rule::RuleMode::Confirm, .. } => "asks".into(),
+            EventBody::Proposed { .. } => "would".into(),
+            EventBody::HookRan { result: Ok(_), .. } => "hook".into(),
+            EventBody::HookRan { result: Err(_), .. } => "hook failed".into(),
             EventBody::Note { .. } => "note".into(),
         }
     }
@@ -237,6 +259,11 @@ impl EventBody {
             EventBody::TotalChanged { from, to } => {
                 format!("total memory went from {from} to {to}")
             }
+            EventBody::Proposed { plan, .. } => plan.text(),
+            EventBody::HookRan { of, hook, result } => match result {
+                Ok(output) if output.is_empty() => format!("{hook} on event {of}"),
+                Ok(said) | Err(said) => format!("{hook} on event {of}: {said}"),
+            },
             EventBody::Note { text } => text.clone(),
         }
     }

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::component::Footprint;
+use super::level::Level;
 use super::model::ModelName;
 use super::process::ProcessKey;
+use super::rule::{Deed, Target};
 use super::time::Moment;
 
 /// Numbers an action for good, over restarts.
@@ -40,6 +42,18 @@ pub enum Action {
         process: ProcessKey,
         name: String,
     },
+    /// Something the config allows for a component it names.
+    Component {
+        /// [`super::Component::id`]
+        id: String,
+        name: String,
+        target: Target,
+        deed: Deed,
+    },
+    /// The owner's own command of a level: its words, the program first.
+    Run {
+        words: Vec<String>,
+    },
 }
 
 impl Action {
@@ -49,6 +63,8 @@ impl Action {
             Action::Load { .. } => "load",
             Action::Keep { .. } => "keep",
             Action::EndRunner { .. } => "end runner",
+            Action::Component { deed, .. } => deed.verb(),
+            Action::Run { .. } => "run",
         }
     }
 
@@ -57,7 +73,8 @@ impl Action {
             Action::Unload { model } | Action::Load { model, .. } | Action::Keep { model, .. } => {
                 model.short()
             }
-            Action::EndRunner { name, .. } => name,
+            Action::EndRunner { name, .. } | Action::Component { name, .. } => name,
+            Action::Run { words } => words.first().map_or("", String::as_str),
         }
     }
 
@@ -66,7 +83,7 @@ impl Action {
             Action::Unload { model } | Action::Load { model, .. } | Action::Keep { model, .. } => {
                 Some(model)
             }
-            Action::EndRunner { .. } => None,
+            Action::EndRunner { .. } | Action::Component { .. } | Action::Run { .. } => None,
         }
     }
 }
@@ -148,6 +165,19 @@ impl Plan {
         self.steps.iter().filter_map(|step| step.expected).map(|f| f.bytes).sum()
     }
 
+    /// Its steps in one line: `unload tiny:1b (2.0 GiB), pause backup`.
+    pub fn text(&self) -> String {
+        if self.steps.is_empty() {
+            return "nothing left to do".into();
+        }
+        let step = |step: &Step| {
+            let (verb, subject) = (step.action.verb(), step.action.subject());
+            let bytes = step.expected.map(|footprint| format!(" ({})", footprint.bytes));
+            format!("{verb} {subject}{}", bytes.unwrap_or_default())
+        };
+        self.steps.iter().map(step).collect::<Vec<_>>().join(", ")
+    }
+
     /// How far it falls short of its target.
     pub fn shortfall(&self) -> Option<Bytes> {
         self.target?.checked_sub(self.expected()).filter(|rest| !rest.is_zero())
@@ -160,6 +190,21 @@ pub enum Purpose {
     Cleanup(Strength),
     /// One or more models a person named.
     Asked,
+    /// What a level's rule wants, and how far it may go.
+    Rule {
+        level: Level,
+        strength: Option<Strength>,
+    },
+    /// A rule above emergency.
+    KillSwitch,
+    /// Unload and load again at the same context, to drop caches.
+    Recycle,
+    /// Load again what the last cleanup unloaded.
+    Undo,
+    /// Take back what was paused or limited.
+    Restore,
+    /// Load what is to be there at level normal.
+    Preload,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -189,6 +234,9 @@ pub struct Outcome {
     pub freed: Option<Bytes>,
     pub took: Duration,
     pub result: Verdict,
+    /// What a command said: the beginning, cleaned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
 }
 
 impl Outcome {

@@ -32,6 +32,10 @@ pub struct Process {
     /// Processor time used so far, user and system.
     pub cpu: Option<Duration>,
     pub is_zombie: bool,
+    /// Patterns of `cmdline:` that its command line matches. The line itself
+    /// is kept nowhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matched: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -167,7 +171,8 @@ pub enum RunnerProgram {
 }
 
 /// The processes of a sample. `servers` and `runners` are complete; `others`
-/// are the largest, as of `others_at`, and may be older than the sample.
+/// are the largest and may be older than the sample. No process is in two
+/// lists: one that is named and large is in `named` alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProcessTable {
     pub servers: Vec<Process>,
@@ -181,11 +186,15 @@ pub struct ProcessTable {
     /// its like. A runner below any other process has a living parent.
     #[serde(default)]
     pub reapers: Vec<u32>,
+    /// Processes the config names, beside the largest. Complete as of the last
+    /// look at all of them; each is read anew with every sample.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<Process>,
 }
 
 impl ProcessTable {
     pub fn all(&self) -> impl Iterator<Item = &Process> {
-        self.servers.iter().chain(&self.runners).chain(&self.others)
+        self.servers.iter().chain(&self.runners).chain(&self.others).chain(&self.named)
     }
 
     pub fn find(&self, key: ProcessKey) -> Option<&Process> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::fault::SensorFault;
+use super::group::Group;
 use super::process::ProcessTable;
 use super::time::Moment;
 
@@ -24,6 +25,14 @@ pub struct Sample {
     pub gpus: Reading<Vec<Gpu>>,
     /// Servers, runners and the largest others.
     pub processes: Reading<ProcessTable>,
+    /// Containers and services the config names. Absent where it names none.
+    #[serde(default = "no_groups")]
+    pub groups: Reading<Vec<Group>>,
+}
+
+/// The config names none, or the recording is older than they are.
+pub fn no_groups() -> Reading<Vec<Group>> {
+    Err(SensorFault::absent("no containers or services are named"))
 }
 
 /// System memory. `used` is everywhere `total - available`.

@@ -12,6 +12,7 @@ use super::bytes::Bytes;
 use super::component::Component;
 use super::event::Event;
 use super::fault::RuntimeFault;
+use super::guard::{PolicyView, Proposal};
 use super::history::History;
 use super::level::{Headroom, LevelState, Mark};
 use super::model::{InstalledModel, ModelView};
@@ -20,7 +21,7 @@ use super::sample::{Paging, Sample};
 use super::time::Moment;
 
 /// Raised when the shape of a snapshot changes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Events kept in a snapshot; older ones are asked for by number.
 pub const EVENTS_KEPT: usize = 500;
@@ -51,6 +52,10 @@ pub struct Snapshot {
     /// Newest last, numbered, at most [`EVENTS_KEPT`].
     pub events: Part<VecDeque<Event>>,
     pub plan: Option<Arc<RunningPlan>>,
+    /// A rule asks.
+    pub proposal: Option<Arc<Proposal>>,
+    /// Only while somebody looks at it.
+    pub policy: Option<Arc<PolicyView>>,
     /// Loads this engine waits for: leaving would cut them off.
     pub loads_in_flight: Vec<super::model::ModelName>,
     /// Standing bad news that has no place of its own, newest last.

@@ -1,24 +1,32 @@
 //! Carries effects to the edges. Every call is a task of its own: an unload
 //! never waits behind a load, and no answer holds up the loop.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::{ActionId, ProcessKey};
+use crate::act::Order;
+use crate::domain::{ActionId, Event, Level};
 use crate::runtime::{Answer, Runtime};
 
 use super::Worked;
-use super::input::{Effect, Input, Poll, PollAnswer, Report};
+use super::input::{Answered, Effect, Hook, Input, Poll, PollAnswer, Report};
 
-/// Ends a process: TERM, then KILL.
-pub type EndProcess = Arc<dyn Fn(ProcessKey) -> Ending + Send + Sync>;
+/// What is done to the machine itself, by `act`.
+pub trait Hands: Send + Sync {
+    /// Answers when it is done, or why it is not; with what a command said.
+    fn carry_out(&self, order: Order) -> BoxFuture<'static, Result<Answered, String>>;
 
-/// A process on its way out.
-pub type Ending = BoxFuture<'static, Result<(), String>>;
+    /// Tells a hook; answers with what it said.
+    fn tell(
+        &self,
+        hook: Hook,
+        event: Event,
+        level: Level,
+    ) -> BoxFuture<'static, Result<String, String>>;
+}
 
 impl Worked {
     pub(super) fn perform(&mut self, effect: Effect) {
@@ -40,13 +48,16 @@ impl Worked {
                 let answer = self.runtime.load(&model, options);
                 self.tasks.spawn(report(action, answer, self.inbox.clone()));
             }
-            Effect::EndProcess { action, process } => {
-                let (ending, inbox) = ((self.end_process)(process), self.inbox.clone());
+            Effect::Act { action, order } => {
+                let (doing, inbox) = (self.hands.carry_out(order), self.inbox.clone());
                 self.tasks.spawn(async move {
-                    let result = ending.await;
+                    let result = doing.await;
                     drop(inbox.send(Input::Performed { action, result }).await);
                 });
             }
+            Effect::Hook { hook, event, level } => self.tell_hook(hook, event, level),
+            Effect::Owe(debt) => self.journal.owe(debt),
+            Effect::Settle(debt) => self.journal.settle(debt),
             Effect::FetchOlder { number, before, limit } => {
                 let (answer, answered) = oneshot::channel();
                 self.journal.older(before, limit, answer);
@@ -60,6 +71,15 @@ impl Worked {
             // Performed by the engine, which owns the watch and the replies.
             Effect::Publish | Effect::Reply { .. } => {}
         }
+    }
+
+    fn tell_hook(&mut self, hook: Hook, event: Event, level: Level) {
+        let (of, name, inbox) = (event.seq, hook.name(), self.inbox.clone());
+        let telling = self.hands.tell(hook, event, level);
+        self.tasks.spawn(async move {
+            let result = telling.await;
+            drop(inbox.send(Input::Hooked { of, hook: name, result }).await);
+        });
     }
 
     fn poll(&mut self, poll: Poll) {
@@ -88,7 +108,7 @@ pub fn ask(runtime: &dyn Runtime, poll: Poll) -> BoxFuture<'static, PollAnswer> 
 }
 
 async fn report(action: ActionId, answer: Answer<()>, inbox: mpsc::Sender<Input>) {
-    let result = answer.await.map_err(|fault| fault.detail);
+    let result = answer.await.map(|()| None).map_err(|fault| fault.detail);
     drop(inbox.send(Input::Performed { action, result }).await);
 }
 

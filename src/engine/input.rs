@@ -4,13 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::component::Priority;
+use crate::act::Order;
+pub use crate::act::hooks::Hook;
 use crate::domain::event::{Event, Origin};
 use crate::domain::model::{InstalledModel, LoadedModel, ModelDetails};
 use crate::domain::plan::Action;
 use crate::domain::snapshot::{Host, Mode, ProfileView};
-use crate::domain::{ActionId, Bytes, ModelName, ProcessKey, RuntimeFault, Sample};
+use crate::domain::{ActionId, Bytes, Debt, Level, ModelName, RuntimeFault, Sample};
 use crate::policy::limits::Limits;
+pub use crate::policy::rules::ComponentRule;
+use crate::policy::rules::Rules;
 use crate::runtime::{Endpoint, LoadOptions};
 use crate::sense::Want;
 
@@ -39,8 +42,16 @@ pub enum Input {
     /// The other side answered. Not yet proof of anything.
     Performed {
         action: ActionId,
-        result: Result<(), String>,
+        result: Result<Answered, String>,
     },
+    /// A hook has run.
+    Hooked {
+        of: u64,
+        hook: String,
+        result: Result<String, String>,
+    },
+    /// The config was changed, checked and read.
+    Configured(Box<Configured>),
     OlderEvents {
         number: RequestNumber,
         events: Result<Vec<Event>, String>,
@@ -55,6 +66,9 @@ pub enum Input {
         about: &'static str,
     },
 }
+
+/// What the other side said beside "done": a command's output.
+pub type Answered = Option<String>;
 
 /// What must then be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,10 +92,21 @@ pub enum Effect {
         model: ModelName,
         options: LoadOptions,
     },
-    EndProcess {
+    /// Anything that is not a runtime's to do.
+    Act {
         action: ActionId,
-        process: ProcessKey,
+        order: Order,
     },
+    /// Tell this hook of this event.
+    Hook {
+        hook: Hook,
+        event: Event,
+        level: Level,
+    },
+    /// Put on disk what is to be taken back, before it is done.
+    Owe(Debt),
+    /// It was taken back, or is none any longer.
+    Settle(Debt),
     FetchOlder {
         number: RequestNumber,
         before: u64,
@@ -129,17 +154,38 @@ pub enum PollAnswer {
 
 pub use crate::store::Choice;
 
-/// A pin or a priority from the config, for the components whose id matches
-/// `pattern`. The first rule that says something decides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ComponentRule {
-    pub pattern: String,
-    pub pinned: Option<bool>,
-    pub priority: Option<Priority>,
+/// What a machine is judged and handled by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Regime {
+    pub profile: ProfileView,
+    pub limits: Limits,
+    pub rules: Rules,
 }
 
-/// The profile for a machine with so much memory (`None`: unknown yet).
-pub type LimitsFor = Arc<dyn Fn(Option<Bytes>) -> (ProfileView, Limits) + Send + Sync>;
+/// The regime for a machine with so much memory (`None`: unknown yet).
+pub type RegimeFor = Arc<dyn Fn(Option<Bytes>) -> Regime + Send + Sync>;
+
+/// What a changed config changes in a running engine.
+#[derive(Clone)]
+pub struct Configured {
+    pub interval: Option<Duration>,
+    pub regime_for: RegimeFor,
+    pub components: Vec<ComponentRule>,
+    pub hooks: Vec<Hook>,
+}
+
+impl fmt::Debug for Configured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configured").finish_non_exhaustive()
+    }
+}
+
+/// Two are the same if they are one: a test that compares inputs needs no more.
+impl PartialEq for Configured {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.regime_for, &other.regime_for)
+    }
+}
 
 /// What the state is told once, at the start.
 #[derive(Clone)]
@@ -153,8 +199,12 @@ pub struct Settings {
     pub interval: Option<Duration>,
     /// How far back the graph goes.
     pub graph: Duration,
-    pub limits_for: LimitsFor,
-    pub rules: Vec<ComponentRule>,
+    pub regime_for: RegimeFor,
+    /// The first entry that says something decides.
+    pub components: Vec<ComponentRule>,
+    pub hooks: Vec<Hook>,
+    /// Rules may act: this engine holds the machine. Others only observe.
+    pub may_act: bool,
     pub runtime_kind: &'static str,
     pub endpoint: Endpoint,
 }
@@ -175,4 +225,6 @@ pub struct Past {
     pub choices: Vec<Choice>,
     /// Actions that were begun and have no outcome: plimsoll was ended.
     pub unfinished: Vec<(ActionId, Action, Origin)>,
+    /// What was paused or limited and not yet taken back.
+    pub debts: Vec<Debt>,
 }

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use crate::domain::Event;
+use crate::domain::{Debt, Event};
 
 use super::input::Choice;
 
@@ -17,6 +17,12 @@ pub trait Journal: Send {
     fn record_action(&self, event: Event, confirm: oneshot::Sender<Result<(), String>>);
 
     fn choose(&self, choice: Choice);
+
+    /// Remembers over restarts what is to be taken back.
+    fn owe(&self, debt: Debt);
+
+    /// Forgets it: it was taken back.
+    fn settle(&self, debt: Debt);
 
     /// Events older than `before`, newest first.
     fn older(&self, before: u64, limit: usize, answer: Older);
@@ -41,6 +47,10 @@ impl Journal for NoJournal {
     }
 
     fn choose(&self, _: Choice) {}
+
+    fn owe(&self, _: Debt) {}
+
+    fn settle(&self, _: Debt) {}
 
     fn older(&self, _: u64, _: usize, answer: Older) {
         drop(answer.send(Ok(Vec::new())));

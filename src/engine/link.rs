@@ -10,6 +10,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::domain::component::Priority;
 use crate::domain::event::Event;
+use crate::domain::guard::Why;
+use crate::domain::level::Level;
 use crate::domain::model::ModelName;
 use crate::domain::plan::{Keep, Plan, Strength};
 use crate::domain::process::ProcessKey;
@@ -52,6 +54,13 @@ pub enum Command {
         component: String,
         priority: Priority,
     },
+    /// What a rule proposed: carry it out, or leave it.
+    Answer {
+        proposal: u64,
+        accept: bool,
+    },
+    /// What set the level and what would help; answered by [`Reply::Why`].
+    Why,
     /// Ask the runtimes now instead of at the next turn.
     PollNow,
     /// What is being looked at, so that only that is read often.
@@ -72,6 +81,7 @@ impl Command {
             self,
             Command::Propose { .. }
                 | Command::PollNow
+                | Command::Why
                 | Command::Attend { .. }
                 | Command::OlderEvents { .. }
         )
@@ -84,6 +94,12 @@ pub enum PlanRequest {
     Cleanup(Strength),
     Unload(Vec<ModelName>),
     UnloadAll,
+    /// Unload one and load it again at the same context.
+    Recycle(ModelName),
+    /// Load again what the last cleanup unloaded, if it fits.
+    Undo,
+    /// What the rule of a level would do now.
+    Rule(Level),
 }
 
 /// What a person looks at.
@@ -93,12 +109,16 @@ pub struct Attention {
     pub processes: bool,
     /// A process whose details are open.
     pub details: Option<ProcessKey>,
+    /// The rules are on screen.
+    #[serde(default)]
+    pub policy: bool,
     /// The terminal has lost the focus, or nobody looks.
     pub unfocused: bool,
 }
 
 impl Attention {
-    pub const NONE: Attention = Attention { processes: false, details: None, unfocused: true };
+    pub const NONE: Attention =
+        Attention { processes: false, details: None, policy: false, unfocused: true };
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,6 +131,9 @@ pub enum Reply {
     },
     Events {
         events: Vec<Event>,
+    },
+    Why {
+        why: Box<Why>,
     },
     /// Not done, and why: a fragment that can stand after "refused:".
     Refused {

@@ -25,6 +25,7 @@ use crate::domain::{
     BlobDigest, Component, Event, InstalledModel, ModelName, Moment, Monotonic, ProcessKey,
 };
 use crate::policy::limits::Limits;
+use crate::policy::rules::Rules;
 
 use self::actions::Actions;
 use self::readings::Readings;
@@ -58,6 +59,7 @@ pub struct State {
     host: Arc<Host>,
     profile: Arc<ProfileView>,
     limits: Limits,
+    rules: Rules,
     readings: Readings,
     server: Server,
     models: BTreeMap<ModelName, Tracked>,
@@ -88,14 +90,15 @@ pub struct State {
 impl State {
     /// The state before the first sample, and what to do first.
     pub fn new(settings: Settings, past: Past, now: Moment) -> (State, Vec<Effect>) {
-        let (profile, limits) = (settings.limits_for)(None);
+        let regime = (settings.regime_for)(None);
         let points = usize::try_from(settings.graph.as_secs()).unwrap_or(600);
         let server = Server::new(&settings, now);
         let mut state = State {
             now,
             host: Arc::new(settings.host.clone()),
-            profile: Arc::new(profile),
-            limits,
+            profile: Arc::new(regime.profile),
+            limits: regime.limits,
+            rules: regime.rules,
             readings: Readings::new(now),
             server,
             models: BTreeMap::new(),
@@ -142,6 +145,10 @@ impl State {
             Input::OlderEvents { number, events } => {
                 self.reply(number, commands::events_reply(events));
             }
+            Input::Hooked { of, hook, result } => {
+                self.tell(EventBody::HookRan { of, hook, result })
+            }
+            Input::Configured(configured) => self.take_config(*configured),
             Input::Faulted { about, text } => self.notice(about, text),
             Input::Recovered { about } => self.withdraw(about),
         }

@@ -111,6 +111,7 @@ impl Sensors for LinuxSensors {
             limit,
             gpus: self.devices.gpus(&mut self.buffer),
             processes: self.processes.read(want, now.mono),
+            groups: crate::domain::sample::no_groups(),
         }
     }
 

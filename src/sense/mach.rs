@@ -94,6 +94,7 @@ impl<K: Kernel> MachSensors<K> {
             limit: Err(SensorFault::absent("no limit: macOS has no containers of its own")),
             gpus: gpus(kernel),
             processes: self.table.read(kernel, want),
+            groups: crate::domain::sample::no_groups(),
         }
     }
 }

@@ -252,6 +252,7 @@ impl Machine {
             limit: Err(SensorFault::absent("not in a container")),
             gpus: Err(SensorFault::absent("no GPU")),
             processes: Ok(self.table(models)),
+            groups: crate::domain::sample::no_groups(),
         }
     }
 
@@ -301,6 +302,7 @@ impl Machine {
             rest: Some((REST + REST_FILE).saturating_sub(rest_swapped)),
             count: u32::try_from(287 + self.build.len()).ok(),
             reapers: Vec::new(),
+            named: Vec::new(),
         }
     }
 }
@@ -318,6 +320,7 @@ impl Program {
             memory,
             cpu: Some(self.cpu),
             is_zombie: false,
+            matched: Vec::new(),
         }
     }
 }

@@ -350,6 +350,7 @@ impl Runner {
             memory: memory(self.anonymous(), RUNNER_FILE),
             cpu: Some(self.cpu),
             is_zombie: false,
+            matched: Vec::new(),
         }
     }
 
@@ -399,6 +400,7 @@ fn server(cpu: Duration) -> Process {
         memory: memory(SERVER[0], SERVER[1]),
         cpu: Some(cpu),
         is_zombie: false,
+        matched: Vec::new(),
     }
 }
 

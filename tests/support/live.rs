@@ -6,18 +6,21 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use plimsoll::act::Order;
 use plimsoll::act::signals::{self, Ended};
 use plimsoll::domain::model::{ModelState, ModelView};
 use plimsoll::domain::plan::Outcome;
 use plimsoll::domain::snapshot::{Mode, ProfileView, RuntimeState, Snapshot};
-use plimsoll::domain::{Component, EventBody, ModelName, ProcessKey};
+use plimsoll::domain::{Component, Event, EventBody, Level, ModelName};
 use plimsoll::engine::clock::Clock;
-use plimsoll::engine::executor::EndProcess;
-use plimsoll::engine::input::{Past, Settings};
+use plimsoll::engine::executor::Hands;
+use plimsoll::engine::input::{Answered, Hook, Past, Regime, Settings};
 use plimsoll::engine::journal::NoJournal;
 use plimsoll::engine::link::{Command, Link, Reply};
 use plimsoll::engine::{Engine, LocalLink, Parts};
 use plimsoll::policy::limits::Profile;
+use plimsoll::policy::rules::Rules;
 use plimsoll::runtime::Runtime;
 use plimsoll::runtime::ollama::{self, HostAddress, Ollama};
 use plimsoll::sense::Sensors;
@@ -48,7 +51,7 @@ impl Live {
         let ended = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel();
         let (link_sender, link) = std::sync::mpsc::channel();
-        let end_process = end_process(Arc::clone(&ended));
+        let hands = Arc::new(OnlyEnds(Arc::clone(&ended)));
         let thread = std::thread::spawn(move || {
             let sensors = Box::new(LinuxSensors::new("/".into()));
             let settings = settings(&runtime, sensors.as_ref());
@@ -56,7 +59,7 @@ impl Live {
                 sensors,
                 runtime: Arc::new(runtime),
                 journal: Box::new(NoJournal { reason: None }),
-                end_process,
+                hands,
                 clock: Clock::system(),
             };
             one_thread().block_on(async {
@@ -200,15 +203,25 @@ fn one_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn end_process(ended: Arc<Mutex<Vec<Ended>>>) -> EndProcess {
-    Arc::new(move |process: ProcessKey| {
-        let ended = Arc::clone(&ended);
+/// Ends processes, and remembers how each ended.
+struct OnlyEnds(Arc<Mutex<Vec<Ended>>>);
+
+impl Hands for OnlyEnds {
+    fn carry_out(&self, order: Order) -> BoxFuture<'static, Result<Answered, String>> {
+        let ended = Arc::clone(&self.0);
         Box::pin(async move {
+            let Order::EndProcess(process) = order else {
+                return Err(format!("no test asks for {order:?}"));
+            };
             let how = signals::end_process(process, GRACE).await.map_err(|f| f.to_string())?;
             ended.lock().expect("no holder panics").push(how);
-            Ok(())
+            Ok(None)
         })
-    })
+    }
+
+    fn tell(&self, hook: Hook, _: Event, _: Level) -> BoxFuture<'static, Result<String, String>> {
+        Box::pin(async move { Err(format!("no test has a hook: {hook:?}")) })
+    }
 }
 
 fn settings(runtime: &Ollama, sensors: &dyn Sensors) -> Settings {
@@ -220,8 +233,14 @@ fn settings(runtime: &Ollama, sensors: &dyn Sensors) -> Settings {
         own_uid: rustix::process::getuid().as_raw(),
         interval: Some(INTERVAL),
         graph: Duration::from_secs(60),
-        limits_for: Arc::new(move |_| (view.clone(), Profile::Careful.limits())),
-        rules: Vec::new(),
+        regime_for: Arc::new(move |_| Regime {
+            profile: view.clone(),
+            limits: Profile::Careful.limits(),
+            rules: Rules::plain(),
+        }),
+        components: Vec::new(),
+        hooks: Vec::new(),
+        may_act: true,
         runtime_kind: runtime.kind(),
         endpoint: runtime.endpoint().clone(),
     }

@@ -16,15 +16,17 @@ use plimsoll::domain::sample::{
 };
 use plimsoll::domain::snapshot::{Host, Mode, ProfileView, Snapshot};
 use plimsoll::domain::{
-    BlobDigest, Bytes, EventBody, ModelName, Moment, Monotonic, Process, ProcessKey, RuntimeFault,
-    Sample, Wall,
+    BlobDigest, Bytes, EventBody, Group, ModelName, Moment, Monotonic, Process, ProcessKey,
+    RuntimeFault, Sample, Wall,
 };
 use plimsoll::engine::input::{
-    ComponentRule, Effect, Input, Past, PollAnswer, Report, RequestNumber, Settings,
+    ComponentRule, Effect, Input, Past, PollAnswer, Regime, RegimeFor, Report, RequestNumber,
+    Settings,
 };
 use plimsoll::engine::link::{Command, Reply};
 use plimsoll::engine::state::State;
 use plimsoll::policy::limits::Profile;
+use plimsoll::policy::rules::Rules;
 use plimsoll::runtime::Endpoint;
 
 pub const TOTAL: Bytes = Bytes::gib(16);
@@ -43,15 +45,14 @@ pub fn settings(profile: Profile) -> Settings {
         own_uid: 1000,
         interval: Some(Duration::from_secs(1)),
         graph: Duration::from_secs(600),
-        limits_for: Arc::new(move |_| {
-            let view = ProfileView { name: profile.name().into(), why: "set by the test".into() };
-            (view, profile.limits())
-        }),
-        rules: vec![ComponentRule {
+        regime_for: regime(profile, Rules::plain()),
+        components: vec![ComponentRule {
             pattern: "model:precious*".into(),
             pinned: Some(true),
-            priority: None,
+            ..ComponentRule::default()
         }],
+        hooks: Vec::new(),
+        may_act: true,
         runtime_kind: "ollama",
         endpoint: Endpoint {
             shown_url: "http://127.0.0.1:11434".into(),
@@ -59,6 +60,13 @@ pub fn settings(profile: Profile) -> Settings {
             port: 11434,
         },
     }
+}
+
+/// That profile's limits with these rules, whatever memory there is.
+pub fn regime(profile: Profile, rules: Rules) -> RegimeFor {
+    let view = ProfileView { name: profile.name().into(), why: "set by the test".into() };
+    let regime = Regime { profile: view, limits: profile.limits(), rules };
+    Arc::new(move |_| regime.clone())
 }
 
 pub fn blob(letter: char) -> BlobDigest {
@@ -76,6 +84,9 @@ pub struct Machine {
     pub servers: Vec<Process>,
     pub runners: Vec<Process>,
     pub others: Vec<Process>,
+    /// Processes, containers and services that the config names.
+    pub named: Vec<Process>,
+    pub groups: Vec<Group>,
     pub loaded: Vec<LoadedModel>,
     pub installed: Vec<InstalledModel>,
     pub details: Vec<(ModelName, ModelDetails)>,
@@ -110,6 +121,8 @@ impl Machine {
             servers: vec![server(SERVER)],
             runners: Vec::new(),
             others: Vec::new(),
+            named: Vec::new(),
+            groups: Vec::new(),
             loaded: Vec::new(),
             installed: Vec::new(),
             details: Vec::new(),
@@ -162,7 +175,10 @@ impl Machine {
                     Some(Input::Journalled { action: *action, result: self.journal.clone() })
                 }
                 Effect::Unload { action, .. } | Effect::Load { action, .. } => {
-                    Some(Input::Performed { action: *action, result: self.answers.clone() })
+                    Some(Input::Performed {
+                        action: *action,
+                        result: self.answers.clone().map(|()| None),
+                    })
                 }
                 Effect::Reply { reply, .. } => {
                     self.replies.push(reply.clone());
@@ -229,7 +245,9 @@ impl Machine {
                 rest: None,
                 count: None,
                 reapers: vec![1],
+                named: self.named.clone(),
             })),
+            groups: Ok(self.groups.clone()),
         }
     }
 
@@ -337,6 +355,7 @@ pub fn server(pid: u32) -> Process {
         memory: ProcessMemory { resident: Some(Bytes::mib(40)), ..ProcessMemory::default() },
         cpu: None,
         is_zombie: false,
+        matched: Vec::new(),
     }
 }
 
@@ -364,5 +383,6 @@ pub fn runner(key: ProcessKey, parent: u32, letter: char, mib: u64) -> Process {
         },
         cpu: Some(Duration::ZERO),
         is_zombie: false,
+        matched: Vec::new(),
     }
 }

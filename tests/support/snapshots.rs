@@ -66,6 +66,7 @@ pub fn busy_machine() -> Snapshot {
         limit: Err(SensorFault::absent("not in a container")),
         gpus: Err(SensorFault::absent("no gpu")),
         processes: Ok(processes()),
+        groups: plimsoll::domain::sample::no_groups(),
     };
     Snapshot {
         sample: Some(Arc::new(sample)),
@@ -110,6 +111,7 @@ pub fn calm() -> Snapshot {
         limit: Err(SensorFault::absent("not in a container")),
         gpus: Err(SensorFault::absent("no gpu")),
         processes: Ok(processes()),
+        groups: plimsoll::domain::sample::no_groups(),
     };
     Snapshot {
         format: FORMAT,
@@ -142,6 +144,8 @@ pub fn calm() -> Snapshot {
         history: quiet_history(total),
         events: part(VecDeque::new()),
         plan: None,
+        proposal: None,
+        policy: None,
         loads_in_flight: Vec::new(),
         notices: Vec::new(),
         mode: Mode::Live,
@@ -364,6 +368,7 @@ fn process(pid: u32, name: &str, role: ProcessRole, held: Bytes) -> Process {
         },
         cpu: Some(Duration::from_secs(31)),
         is_zombie: false,
+        matched: Vec::new(),
     }
 }
 
@@ -394,6 +399,7 @@ fn processes() -> ProcessTable {
         rest: Some(gib(1.1)),
         count: Some(312),
         reapers: vec![],
+        named: Vec::new(),
     }
 }
 
@@ -436,6 +442,8 @@ fn components() -> Vec<Component> {
         priority: Priority::Medium,
         pinned: false,
         state: None,
+        target: None,
+        allowed: Vec::new(),
     };
     vec![
         component("server:ollama", ComponentKind::Server, 0, (900, 0.08)),
@@ -475,6 +483,7 @@ fn events() -> Part<VecDeque<Event>> {
         freed: Some(gib(2.3)),
         took: Duration::from_millis(210),
         result: Verdict::Done,
+        output: None,
     };
     let bodies = [
         (93_000, EventBody::Started { version: "0.1.0".into() }),

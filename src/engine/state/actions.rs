@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::act::Order;
 use crate::domain::event::{EventBody, Origin};
 use crate::domain::plan::{Keep, RunningPlan, Verdict};
 use crate::domain::process::MeasuredSource;
@@ -34,6 +35,7 @@ pub(super) struct InFlight {
     pub(super) asked: Moment,
     pub(super) available_before: Option<Bytes>,
     pub(super) stage: Stage,
+    pub(super) output: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -153,6 +155,7 @@ impl State {
             asked: self.now,
             available_before: self.readings.available(),
             stage: Stage::Journalling,
+            output: None,
         };
         self.actions.in_flight.insert(id, flight);
         self.effects.push(Effect::Journal { action: id, event });
@@ -175,7 +178,10 @@ impl State {
     fn perform_unjournalled(&mut self, id: ActionId, reason: &str) {
         self.notice("journal", format!("actions are kept in memory only: {reason}"));
         let Some(flight) = self.actions.in_flight.get(&id) else { return };
-        if matches!(flight.action, Action::EndRunner { .. }) {
+        if matches!(
+            flight.action,
+            Action::EndRunner { .. } | Action::Component { .. } | Action::Run { .. }
+        ) {
             let detail = format!("not carried out, since it could not be put on disk: {reason}");
             self.finish(id, Verdict::Failed { detail }, None);
         } else {
@@ -203,7 +209,16 @@ impl State {
                 });
                 self.load_effect(id, model, (keep, context))
             }
-            Action::EndRunner { process, .. } => Effect::EndProcess { action: id, process },
+            Action::EndRunner { process, .. } => {
+                Effect::Act { action: id, order: Order::EndProcess(process) }
+            }
+            Action::Component { id: component, target, deed, .. } => {
+                Effect::Act { action: id, order: Order::Deed { component, target, deed } }
+            }
+            Action::Run { words } => {
+                let level = self.readings.level().level;
+                Effect::Act { action: id, order: Order::Run { words, level } }
+            }
         };
         self.poll_loaded_now();
         self.effects.push(effect);
@@ -250,6 +265,7 @@ impl State {
             freed,
             took: self.now.since(flight.asked),
             result,
+            output: flight.output,
         };
         if let Some(run) = &mut self.actions.plan
             && run.current == Some(id)

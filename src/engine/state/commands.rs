@@ -54,6 +54,8 @@ impl State {
             Command::SetPriority { component, priority } => {
                 self.choose(component, None, Some(priority))
             }
+            Command::Answer { .. } => Err("no rule asks".into()),
+            Command::Why => Err("not yet".into()),
             Command::PollNow => {
                 self.poll_now();
                 Ok(Reply::Accepted)
@@ -78,6 +80,9 @@ impl State {
             }
             PlanRequest::Unload(names) => plan::asked(&models, names, self.now),
             PlanRequest::UnloadAll => plan::unload_all(&models, self.now),
+            PlanRequest::Recycle(_) | PlanRequest::Undo | PlanRequest::Rule(_) => {
+                plan::asked(&models, &[], self.now)
+            }
         }
     }
 
@@ -217,7 +222,7 @@ impl State {
         let choice = self.choices.get(component);
         let rule = |pick: fn(&ComponentRule) -> bool| {
             self.settings
-                .rules
+                .components
                 .iter()
                 .find(|rule| pick(rule) && pattern::matches(&rule.pattern, component))
         };

@@ -96,6 +96,8 @@ impl State {
             priority,
             pinned,
             state: process.is_zombie.then(|| "zombie".to_owned()),
+            target: None,
+            allowed: Vec::new(),
         }
     }
 }
@@ -117,6 +119,8 @@ fn model_row(model: &ModelView, runner: &Process) -> Component {
         priority: model.priority,
         pinned: model.pinned,
         state: Some(model.state.word().to_owned()),
+        target: None,
+        allowed: Vec::new(),
     }
 }
 

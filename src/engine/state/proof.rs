@@ -9,6 +9,7 @@ use crate::domain::plan::{Purpose, RunningPlan, Verdict};
 use crate::domain::{Action, ActionId, Bytes, ModelName, Monotonic, Outcome, Plan};
 use crate::policy::plan;
 
+use super::super::input::Answered;
 use super::State;
 use super::actions::{PlanRun, Stage};
 use super::models::STUCK_AFTER;
@@ -30,12 +31,15 @@ const END_PATIENCE: Duration = Duration::from_secs(10);
 
 impl State {
     /// The server's answer, or that of the part that ends processes.
-    pub(super) fn take_performed(&mut self, id: ActionId, result: Result<(), String>) {
+    pub(super) fn take_performed(&mut self, id: ActionId, result: Result<Answered, String>) {
         let Some(flight) = self.actions.in_flight.get_mut(&id) else { return };
         if flight.stage == Stage::Sent {
             flight.stage = Stage::Answered;
         }
         let action = flight.action.clone();
+        if let Ok(output) = &result {
+            flight.output.clone_from(output);
+        }
         if let Action::Keep { model, .. } = &action
             && let Some(tracked) = self.models.get_mut(model)
         {
@@ -53,10 +57,11 @@ impl State {
                 }
                 self.finish(id, Verdict::Failed { detail }, None);
             }
-            (Ok(()), Action::Load { .. } | Action::Keep { .. }) => {
+            (Ok(_), Action::Load { .. } | Action::Keep { .. } | Action::Run { .. }) => {
                 self.finish(id, Verdict::Done, None);
             }
-            (Ok(()), Action::Unload { .. } | Action::EndRunner { .. }) => {}
+            (Ok(_), Action::Component { .. }) => self.finish(id, Verdict::Done, None),
+            (Ok(_), Action::Unload { .. } | Action::EndRunner { .. }) => {}
         }
         self.poll_loaded_now();
     }
@@ -226,6 +231,7 @@ impl State {
             freed: None,
             took: Duration::ZERO,
             result,
+            output: None,
         };
         if let Some(run) = &mut self.actions.plan {
             run.running.outcomes.push(outcome);
@@ -267,6 +273,7 @@ impl State {
                 result: Verdict::Failed {
                     detail: "plimsoll was ended before its outcome was seen".into(),
                 },
+                output: None,
             };
             self.tell(EventBody::ActionEnded { id, outcome: Box::new(outcome), by });
         }

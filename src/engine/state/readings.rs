@@ -14,6 +14,7 @@ use crate::domain::{Bytes, Level, Moment, Monotonic, Sample};
 use crate::policy::level::{self, Judge, Judgement};
 use crate::policy::signals;
 
+use super::super::input::Configured;
 use super::State;
 
 /// Swap comes and goes in bursts; growth is taken over this span.
@@ -134,9 +135,24 @@ impl State {
             Some(total) => self.tell(EventBody::TotalChanged { from: total, to: memory.total }),
             None => {}
         }
-        let (profile, limits) = (self.settings.limits_for)(Some(memory.total));
-        self.profile = Arc::new(profile);
-        self.limits = limits;
+        self.take_regime();
+    }
+
+    /// Limits and rules for the memory there is.
+    fn take_regime(&mut self) {
+        let regime = (self.settings.regime_for)(self.readings.total);
+        self.profile = Arc::new(regime.profile);
+        self.limits = regime.limits;
+        self.rules = regime.rules;
+    }
+
+    pub(super) fn take_config(&mut self, configured: Configured) {
+        self.settings.interval = configured.interval;
+        self.settings.regime_for = configured.regime_for;
+        self.settings.components = configured.components;
+        self.settings.hooks = configured.hooks;
+        self.take_regime();
+        self.rebuild_components();
     }
 
     fn follow_level(&mut self) {

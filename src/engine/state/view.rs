@@ -30,6 +30,8 @@ impl State {
             history: self.history.clone(),
             events: self.events.clone(),
             plan: self.actions.plan(),
+            proposal: None,
+            policy: None,
             loads_in_flight: self.actions.loads().cloned().collect(),
             notices: self.notices.clone(),
             mode: self.settings.mode,

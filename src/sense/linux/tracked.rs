@@ -132,6 +132,7 @@ fn identify(folder: &mut ProcFolder, pid: u32, role: ProcessRole) -> Option<Proc
         memory: ProcessMemory::default(),
         cpu: None,
         is_zombie: stat.is_zombie,
+        matched: Vec::new(),
     })
 }
 

@@ -210,6 +210,7 @@ fn process(
             duration(ticks, kernel.timebase())
         }),
         is_zombie: listed.is_zombie,
+        matched: Vec::new(),
     }
 }
 

@@ -272,6 +272,7 @@ fn server_and_runner_are_known_by_their_arguments() {
                 memory: memory(40, 20),
                 cpu: two_seconds,
                 is_zombie: false,
+                matched: Vec::new(),
             }],
             runners: vec![Process {
                 key: carrier.key,
@@ -285,11 +286,13 @@ fn server_and_runner_are_known_by_their_arguments() {
                 memory: memory(3000, 1500),
                 cpu: two_seconds,
                 is_zombie: false,
+                matched: Vec::new(),
             }],
             others: Vec::new(),
             rest: None,
             count: Some(5),
             reapers: vec![1],
+            named: Vec::new(),
         }
     );
 }

@@ -219,6 +219,7 @@ impl Ui {
         let attention = Attention {
             processes: self.page == Page::Components,
             details: self.detailed_process(snapshot),
+            policy: false,
             unfocused: self.memory.is_unfocused,
         };
         if self.memory.attention.as_ref() == Some(&attention) {

@@ -38,7 +38,7 @@ impl Ui {
         match reply {
             Reply::Plan { plan: answer } => *plan = PlanView::Ready(answer),
             Reply::Refused { reason } => *plan = PlanView::Refused(reason),
-            Reply::Accepted | Reply::Events { .. } => {}
+            Reply::Accepted | Reply::Events { .. } | Reply::Why { .. } => {}
         }
     }
 
@@ -117,5 +117,8 @@ fn said(outcome: &Outcome) -> (Tone, String) {
             Some(freed) => (Tone::Good, format!("{subject} gave {freed} back")),
             None => (Tone::Good, format!("{subject} is gone")),
         },
+        (Verdict::Done, action @ (Action::Component { .. } | Action::Run { .. })) => {
+            (Tone::Good, format!("{} {subject}: done", action.verb()))
+        }
     }
 }

@@ -81,6 +81,8 @@ fn component(id: &str, kind: ComponentKind) -> Component {
         priority: Priority::Medium,
         pinned: false,
         state: None,
+        target: None,
+        allowed: Vec::new(),
     }
 }
 
@@ -93,6 +95,7 @@ fn unloaded(seq: u64, result: Verdict) -> Event {
         freed: Some(Bytes::mib(2355)),
         took: Duration::from_millis(200),
         result,
+        output: None,
     };
     let body =
         EventBody::ActionEnded { id: ActionId(1), outcome: Box::new(outcome), by: Origin::Person };
@@ -127,6 +130,8 @@ pub(crate) fn snapshot(models: Vec<ModelView>) -> Snapshot {
         history: History::with_room_for(60),
         events: part(VecDeque::new()),
         plan: None,
+        proposal: None,
+        policy: None,
         loads_in_flight: Vec::new(),
         notices: Vec::new(),
         mode: Mode::Demo,

@@ -82,7 +82,10 @@ fn cells_of(component: &Component, scene: &Scene<'_>) -> Vec<Cell> {
         ComponentKind::Model => (Role::Text, Role::Accent),
         ComponentKind::Orphan => (Role::Text, Role::Bad),
         ComponentKind::Server | ComponentKind::Runner => (Role::Text, Role::Text),
-        ComponentKind::Foreign | ComponentKind::Process => (Role::Text, Role::Dim),
+        ComponentKind::Foreign
+        | ComponentKind::Process
+        | ComponentKind::Container
+        | ComponentKind::Service => (Role::Text, Role::Dim),
     };
     let footprint = component.footprint;
     let is_stuck = component.state.as_deref() == Some("stuck");

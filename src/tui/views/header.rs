@@ -154,9 +154,11 @@ fn picked_row(scene: &Scene<'_>) -> Option<Range<Bytes>> {
     let held = component.footprint?.bytes;
     // A program's share is picked out at the start of all programs.
     let start = match component.kind {
-        ComponentKind::Server | ComponentKind::Process | ComponentKind::Foreign => {
-            Parts::of(snapshot)?.parts[0].bytes
-        }
+        ComponentKind::Server
+        | ComponentKind::Process
+        | ComponentKind::Foreign
+        | ComponentKind::Container
+        | ComponentKind::Service => Parts::of(snapshot)?.parts[0].bytes,
         ComponentKind::Model | ComponentKind::Runner | ComponentKind::Orphan => Bytes::ZERO,
     };
     Some(start..start + held)

@@ -13,6 +13,12 @@ pub fn name(plan: &Plan) -> String {
         Purpose::Asked => {
             plan.steps.first().map_or("nothing to do", |step| step.action.verb()).to_owned()
         }
+        Purpose::Rule { level, .. } => format!("rule of {level}"),
+        Purpose::KillSwitch => "kill switch".to_owned(),
+        Purpose::Recycle => "recycle".to_owned(),
+        Purpose::Undo => "undo".to_owned(),
+        Purpose::Restore => "restore".to_owned(),
+        Purpose::Preload => "preload".to_owned(),
     }
 }
 
@@ -111,6 +117,12 @@ pub fn proposed_lines(plan: &Plan, room: usize) -> Vec<Vec<Span<'static>>> {
         let text = match plan.purpose {
             Purpose::Cleanup(_) => "nothing that this strength may take",
             Purpose::Asked => "no model to unload",
+            Purpose::Rule { .. } => "nothing that has to go",
+            Purpose::KillSwitch => "nothing that may be ended",
+            Purpose::Recycle => "no model to recycle",
+            Purpose::Undo => "nothing to load again",
+            Purpose::Restore => "nothing to take back",
+            Purpose::Preload => "nothing to load",
         };
         lines.push(vec![span(text, Role::Text)]);
     }
