@@ -11,11 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use plimsoll::act::Order;
 use plimsoll::domain::plan::Keep;
-use plimsoll::domain::{InstalledModel, LoadedModel, ModelDetails, ModelName, Snapshot};
+use plimsoll::domain::{
+    Event, InstalledModel, Level, LoadedModel, ModelDetails, ModelName, Snapshot,
+};
 use plimsoll::engine::attach::{AttachFault, ObservingLink, RemoteLink, Served, Socket};
 use plimsoll::engine::clock::Clock;
-use plimsoll::engine::input::{Past, Settings};
+use plimsoll::engine::executor::Hands;
+use plimsoll::engine::input::{Answered, Hook, Past, Settings};
 use plimsoll::engine::journal::NoJournal;
 use plimsoll::engine::link::{Attention, Command, Link, PlanRequest, Reply, SendError};
 use plimsoll::engine::{Engine, LocalLink, Parts};
@@ -93,12 +98,25 @@ fn engine(
         sensors: Box::new(DemoSensors::new(world.clone())),
         runtime: runtime(DemoRuntime::new(world)),
         journal: Box::new(NoJournal { reason: None }),
-        end_process: Arc::new(|_| Box::pin(async { Ok(()) })),
+        hands: Arc::new(NoHands),
         clock,
     };
     let (engine, link, _) = Engine::new(settings, Past::default(), parts);
     let (stop, stopped) = oneshot::channel();
     (link, stop, tokio::spawn(engine.run(stopped)))
+}
+
+/// No test here has anything done outside the simulated server.
+struct NoHands;
+
+impl Hands for NoHands {
+    fn carry_out(&self, order: Order) -> BoxFuture<'static, Result<Answered, String>> {
+        Box::pin(async move { Err(format!("no test asks for {order:?}")) })
+    }
+
+    fn tell(&self, hook: Hook, _: Event, _: Level) -> BoxFuture<'static, Result<String, String>> {
+        Box::pin(async move { Err(format!("no test has a hook: {hook:?}")) })
+    }
 }
 
 async fn line(stream: &mut BufReader<UnixStream>) -> Value {
