@@ -183,6 +183,7 @@ impl Engine {
             policy: self.attentions.values().any(|attention| attention.policy),
             details: self.attentions.values().find_map(|attention| attention.details),
             unfocused: self.attentions.values().all(|attention| attention.unfocused),
+            watched: self.attentions.values().any(|attention| attention.watched),
         }
     }
 
