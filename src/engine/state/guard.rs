@@ -306,15 +306,18 @@ impl State {
     }
 
     fn preloading(&self) -> Option<Plan> {
-        let is_here = |name: &ModelName| self.models.contains_key(name);
-        let name = self.rules.preload.iter().find(|name| {
-            !is_here(name) && !self.guard.preloaded.contains(*name) && self.server.is_listed
-        })?;
-        let installed = self.installed.value.iter().find(|model| &model.name == name)?;
-        let need = installed.disk?.at(LOADED_SHARE);
-        if self.why_too_large(need).is_some() {
-            return None;
-        }
+        let need_of = |name: &ModelName| {
+            let installed = self.installed.value.iter().find(|model| &model.name == name)?;
+            Some(installed.disk?.at(LOADED_SHARE))
+        };
+        let missing = self.rules.preload.iter().filter(|name| {
+            self.server.is_listed
+                && !self.models.contains_key(*name)
+                && !self.guard.preloaded.contains(*name)
+        });
+        let (name, need) = missing
+            .filter_map(|name| Some((name, need_of(name)?)))
+            .find(|(_, need)| self.why_too_large(*need).is_none())?;
         let action = Action::Load { model: name.clone(), keep: Keep::Default, context: None };
         let reason = format!("on the preload list; about {need} expected to be taken");
         Some(Plan {
