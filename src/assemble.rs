@@ -1,30 +1,28 @@
 //! Starts and stops all parts in order. The only place that picks real,
 //! replayed or demo edges.
 
+pub mod hands;
 mod holder;
 mod screen;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::act::Order;
 use crate::act::lock::Lock;
-use crate::act::signals;
 use crate::config::schema::ProfileChoice;
 use crate::config::{self, LoadedConfig};
 use crate::domain::event::EventBody;
 use crate::domain::snapshot::{Mode, ProfileView};
-use crate::domain::{Bytes, Debt, Event, Level, Moment, Wall};
+use crate::domain::{Bytes, Debt, Moment, Wall};
 use crate::engine::attach::{ObservingLink, Served};
 use crate::engine::clock::Clock;
-use crate::engine::executor::Hands;
-use crate::engine::input::{Answered, ComponentRule, Hook, Past, Regime, RegimeFor, Settings};
+use crate::engine::input::{ComponentRule, Past, Regime, RegimeFor, Settings};
 use crate::engine::journal::{Journal, NoJournal};
 use crate::engine::link::{Attention, Command, Link};
 use crate::engine::{Engine, FaultSender, Parts};
@@ -49,9 +47,6 @@ pub use screen::screen;
 /// Seconds since 1970 at which the demo begins: the same on each run, so that
 /// its pictures are.
 const DEMO_START: i64 = 1_768_485_731;
-
-/// What an ended runner gets between TERM and KILL: it saves nothing.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// The store's bad news that may wait; only the newest counts.
 const HEALTH: usize = 8;
@@ -270,7 +265,7 @@ fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result
         sensors: edges.sensors,
         runtime: edges.runtime,
         journal,
-        hands: Arc::new(RealHands),
+        hands: hands::of(edges.mode),
         clock: edges.clock,
     };
     let (engine, link, faults) = Engine::new(settings, past, parts);
@@ -298,29 +293,9 @@ fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result
 /// Another plimsoll writes the history: what it has under way is its own, and
 /// what is seen here is on no disk.
 fn others_history(config: &LoadedConfig, edges: &Edges) -> History {
-    let past = Past { unfinished: Vec::new(), ..past(config, edges.mode) };
+    let past = past(config, edges.mode);
+    let past = Past { unfinished: Vec::new(), debts: Vec::new(), ..past };
     (Box::new(NoJournal { reason: None }), past, None)
-}
-
-/// `act`, as the engine holds it.
-struct RealHands;
-
-impl Hands for RealHands {
-    fn carry_out(&self, order: Order) -> BoxFuture<'static, Result<Answered, String>> {
-        Box::pin(async move {
-            match order {
-                Order::EndProcess(process) => {
-                    let ended = signals::end_process(process, GRACE).await;
-                    ended.map(|_| None).map_err(|fault| fault.to_string())
-                }
-                Order::Deed { .. } | Order::Run { .. } => Err("not yet".to_owned()),
-            }
-        })
-    }
-
-    fn tell(&self, _: Hook, _: Event, _: Level) -> BoxFuture<'static, Result<String, String>> {
-        Box::pin(async { Err("not yet".to_owned()) })
-    }
 }
 
 /// A recording stands still at its end, which would look like a calm machine.
@@ -378,7 +353,7 @@ fn history(
     let retention = Retention { days: keep.keep_days, bytes };
     match Store::open(folder, retention, now.wall, health.clone()) {
         Ok((store, restored)) => {
-            (Box::new(StoreJournal { store: Some(store), health }), past_of(restored), None)
+            (Box::new(StoreJournal::new(store, health)), past_of(restored), None)
         }
         Err(error) => none(format!("{:#}", anyhow::Error::from(error))),
     }
@@ -398,7 +373,7 @@ fn past_of(restored: Restored) -> Past {
         next_seq: restored.next_seq,
         next_action: restored.next_action,
         choices: restored.choices,
-        debts: Vec::new(),
+        debts: restored.debts,
         unfinished,
     }
 }
@@ -409,13 +384,22 @@ struct StoreJournal {
     /// The store's thread tells what the disk refuses. What never reaches that
     /// thread is lost, and is told here.
     health: mpsc::Sender<Health>,
+    /// A debt never reached that thread: the action after it must not be done.
+    is_debt_lost: Cell<bool>,
 }
 
 impl StoreJournal {
-    fn hand(&self, give: impl FnOnce(&Store) -> Result<(), StoreError>) {
-        if let Some(Err(error)) = self.store.as_ref().map(give) {
+    fn new(store: Store, health: mpsc::Sender<Health>) -> Self {
+        StoreJournal { store: Some(store), health, is_debt_lost: Cell::new(false) }
+    }
+
+    /// False: it was not taken.
+    fn hand(&self, give: impl FnOnce(&Store) -> Result<(), StoreError>) -> bool {
+        let given = self.store.as_ref().map(give);
+        if let Some(Err(error)) = &given {
             drop(self.health.try_send(Health::Failing(error.to_string())));
         }
+        given.is_some_and(|given| given.is_ok())
     }
 }
 
@@ -430,6 +414,12 @@ impl Journal for StoreJournal {
         confirm: oneshot::Sender<Result<(), String>>,
     ) {
         // A full mailbox drops the sender, which the engine hears as a failure.
+        if self.is_debt_lost.take() {
+            // What cannot be taken back after a restart is not done.
+            drop(confirm.send(Err("what it must take back is on no disk".to_owned())));
+            self.hand(|store| store.record_event(event));
+            return;
+        }
         self.hand(|store| store.record_action(event, confirm));
     }
 
@@ -437,9 +427,14 @@ impl Journal for StoreJournal {
         self.hand(|store| store.set_choice(choice));
     }
 
-    fn owe(&self, _: Debt) {}
+    fn owe(&self, debt: Debt) {
+        let is_taken = self.hand(|store| store.owe(debt));
+        self.is_debt_lost.set(self.is_debt_lost.get() || !is_taken);
+    }
 
-    fn settle(&self, _: Debt) {}
+    fn settle(&self, debt: Debt) {
+        self.hand(|store| store.settle(debt));
+    }
 
     fn older(
         &self,
