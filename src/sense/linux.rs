@@ -11,6 +11,7 @@ mod file;
 mod folder;
 mod limit;
 mod lines;
+mod named;
 mod process;
 mod processes;
 mod proportional;

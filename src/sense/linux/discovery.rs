@@ -70,6 +70,11 @@ impl Discovery {
         self.add_new(folder, before, into)
     }
 
+    /// Something else is looked for: the next look is one at everything.
+    pub fn sweep_next(&mut self) {
+        self.swept_at = None;
+    }
+
     /// Whether the look at this moment was one at everything.
     pub fn has_just_swept(&self, now: Monotonic) -> bool {
         self.swept_at == Some(now)
