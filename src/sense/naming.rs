@@ -81,7 +81,8 @@ pub fn line_of(words: &[u8]) -> String {
     while let Some((0 | b' ', rest)) = bounded.split_last() {
         bounded = rest;
     }
-    let spaced: Vec<u8> = bounded.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect();
+    let spaced: Vec<u8> =
+        bounded.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect();
     String::from_utf8_lossy(&spaced).into_owned()
 }
 

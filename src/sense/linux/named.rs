@@ -45,7 +45,12 @@ impl NamedProcesses {
     pub fn see(&self, line: &[u8]) -> Option<Seen> {
         self.is_asked().then(|| Seen {
             line: if self.naming.has_lines() { line_of(line) } else { String::new() },
-            program: line.split(|byte| *byte == 0).next().map(base_name).unwrap_or_default().to_vec(),
+            program: line
+                .split(|byte| *byte == 0)
+                .next()
+                .map(base_name)
+                .unwrap_or_default()
+                .to_vec(),
         })
     }
 
