@@ -29,7 +29,11 @@ pub struct Seen {
 impl NamedProcesses {
     /// True where these are other patterns than before.
     pub fn ask(&mut self, named: &Arc<[Named]>) -> bool {
-        self.naming.ask(named)
+        let is_changed = self.naming.ask(named);
+        if is_changed && !self.is_asked() {
+            self.tracked.clear();
+        }
+        is_changed
     }
 
     pub fn is_asked(&self) -> bool {
