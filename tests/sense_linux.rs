@@ -5,11 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a tree that cannot be built fails its test")]
 
 #[path = "support/proc_tree.rs"]
-#[expect(dead_code, reason = "shared with the tests of what is named")]
 mod proc_tree;
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll::domain::bytes::Bytes;
@@ -461,6 +459,7 @@ fn an_empty_root_is_all_faults() {
 #[test]
 fn this_machine_is_read() {
     use std::os::unix::process::CommandExt;
+    use std::path::PathBuf;
 
     let mut sensors = LinuxSensors::new(PathBuf::from("/"));
     let want = Want { all_processes: true, largest: 5, ..Want::default() };

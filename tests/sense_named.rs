@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a tree that cannot be built fails its test")]
 
 #[path = "support/proc_tree.rs"]
+#[expect(dead_code, reason = "shared with the tests of the sensors, which use all of it")]
 mod proc_tree;
 
 use std::fs;
@@ -167,6 +168,29 @@ fn a_pattern_that_names_everything_is_bounded() {
     let named = table(tree.sensors().read(&naming(&["process:sh"]), at(0))).named;
     assert_eq!(named.len(), MOST_NAMED);
     assert!(!pids(&named).contains(&299));
+}
+
+/// Where samples come ten times a second, what is new is followed as long as
+/// where they come once.
+#[test]
+fn a_late_start_is_seen_in_fast_samples_too() {
+    use plimsoll::domain::time::{Moment, Monotonic, Wall};
+    let tree = machine();
+    tree.newest(13050);
+    let want = naming(&["process:jellyfin"]);
+    let mut sensors = tree.sensors();
+    let mut read = |millis| {
+        let now = Moment::new(Wall::default(), Monotonic::from_millis(millis));
+        pids(&table(sensors.read(&want, now)).named)
+    };
+    assert_eq!(read(0), [201]);
+    tree.start(13060, [b"sh", b"sh\0start.sh\0"], 10);
+    tree.newest(13060);
+    for tenth in 1..20 {
+        assert_eq!(read(tenth * 100), [201]);
+    }
+    tree.start(13060, [b"jellyfin", b"jellyfin\0"], 10);
+    assert!((20..40).any(|tenth| read(tenth * 100) == [201, 13060]));
 }
 
 const CGROUP: &str = "sys/fs/cgroup";
@@ -335,4 +359,31 @@ fn groups_are_looked_at_only_where_some_are_named() {
         (FaultKind::Absent, "no control groups with memory")
     );
     assert_eq!(read(&[]), no_groups());
+}
+
+/// Patterns that match nothing make a sample no dearer than no patterns.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_not_there_costs_no_system_call() {
+    let tree = recorded_container();
+    let reads = |patterns: &[&str]| -> u64 {
+        let mut sensors = tree.sensors();
+        let want = naming(patterns);
+        let counted = || -> u64 {
+            let text = fs::read_to_string("/proc/thread-self/io").unwrap();
+            let count = text.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap();
+            count.parse().unwrap()
+        };
+        // What is young is looked at in the first seconds.
+        (0..6).for_each(|seconds| drop(sensors.read(&want, at(seconds))));
+        let before = counted();
+        sensors.read(&want, at(7));
+        counted() - before
+    };
+    let nothing = reads(&[]);
+    assert!(nothing > 0);
+    assert_eq!(reads(&["process:none", "cmdline:none"]), nothing);
+    assert_eq!(reads(&["container:none", "unit:none"]), nothing);
+    assert_eq!(reads(&["process:jellyfin"]), nothing + 2, "its stat and its status");
+    assert_eq!(reads(&["container:*"]), nothing + 7);
 }

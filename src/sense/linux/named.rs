@@ -21,6 +21,7 @@ pub struct NamedProcesses {
 /// A command line, as far as the patterns want to see it.
 #[derive(Debug)]
 pub struct Seen {
+    pid: u32,
     line: String,
     /// Its first word: the kernel keeps only 15 bytes of a name.
     program: Vec<u8>,
@@ -46,8 +47,9 @@ impl NamedProcesses {
 
     /// What is kept of a command line until the process is judged; `None`
     /// where no process is named.
-    pub fn see(&self, line: &[u8]) -> Option<Seen> {
+    pub fn see(&self, pid: u32, line: &[u8]) -> Option<Seen> {
         self.is_asked().then(|| Seen {
+            pid,
             line: if self.naming.has_lines() { line_of(line) } else { String::new() },
             program: line
                 .split(|byte| *byte == 0)
@@ -65,16 +67,11 @@ impl NamedProcesses {
 
     /// Follows the process if something names it, and lets go of it otherwise.
     /// False when there is none of that number.
-    pub fn consider(
-        &mut self,
-        folder: &mut ProcFolder,
-        pid: u32,
-        seen: &Seen,
-        units: Units,
-    ) -> bool {
+    pub fn consider(&mut self, folder: &mut ProcFolder, seen: &Seen, units: Units) -> bool {
+        let pid = seen.pid;
         let mut name = None;
         if self.naming.has_names() {
-            name = name_of(folder, pid, seen);
+            name = name_of(folder, seen);
             if name.is_none() {
                 return false;
             }
@@ -85,7 +82,7 @@ impl NamedProcesses {
             return true;
         };
         if let Some(at) = known {
-            let name = name.or_else(|| name_of(folder, pid, seen));
+            let name = name.or_else(|| name_of(folder, seen));
             let tracked = &mut self.tracked[at];
             if name.is_some_and(|name| name == tracked.process.name) {
                 tracked.process.matched = matched;
@@ -122,8 +119,8 @@ impl NamedProcesses {
 }
 
 /// Its name as it is shown, completed from its first word.
-fn name_of(folder: &mut ProcFolder, pid: u32, seen: &Seen) -> Option<String> {
-    let name = folder.read(pid, "comm").ok()?;
+fn name_of(folder: &mut ProcFolder, seen: &Seen) -> Option<String> {
+    let name = folder.read(seen.pid, "comm").ok()?;
     let name = name.strip_suffix(b"\n").unwrap_or(name).to_vec();
     Some(clean_bytes(&completed(name, &seen.program)))
 }

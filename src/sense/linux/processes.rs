@@ -120,7 +120,7 @@ impl Processes {
             return true;
         }
         let recognised = arguments::recognise(&arguments::split(line));
-        let seen = self.named.see(line);
+        let seen = self.named.see(pid, line);
         let matched = self.named.matched(seen.as_ref());
         if let Some(at) = known {
             let tracked = &mut self.tracked[at];
@@ -131,7 +131,7 @@ impl Processes {
             self.tracked.remove(at);
         }
         if recognised.is_none() {
-            return seen.is_none_or(|seen| self.consider_named(pid, &seen));
+            return seen.is_none_or(|seen| self.consider_named(&seen));
         }
         let Some(mut tracked) = Tracked::open(&mut self.folder, pid, recognised, self.units) else {
             return false;
@@ -144,11 +144,9 @@ impl Processes {
         true
     }
 
-    fn consider_named(&mut self, pid: u32, seen: &Seen) -> bool {
-        let is_there = self.named.consider(&mut self.folder, pid, seen, self.units);
-        if self.named.has_pid(pid) {
-            self.others.retain(|other| other.process.key.pid != pid);
-        }
+    fn consider_named(&mut self, seen: &Seen) -> bool {
+        let is_there = self.named.consider(&mut self.folder, seen, self.units);
+        self.others.retain(|other| !self.named.has(other.process.key));
         is_there
     }
 
