@@ -25,6 +25,7 @@ use crate::domain::event::{EventBody, Origin};
 use crate::domain::guard::PolicyView;
 use crate::domain::history::History;
 use crate::domain::model::ModelDetails;
+use crate::domain::rule::Named;
 use crate::domain::snapshot::{EVENTS_KEPT, Host, Mode, Notice, Part, ProfileView, Snapshot};
 use crate::domain::{
     Action, ActionId, BlobDigest, Component, Event, InstalledModel, ModelName, Moment, Monotonic,
@@ -236,12 +237,18 @@ impl State {
                     .endpoint
                     .is_loopback
                     .then_some(self.settings.endpoint.port),
+                named: self.named(),
             },
         };
         if self.pace.as_ref() != Some(&pace) {
             self.pace = Some(pace.clone());
             self.effects.push(Effect::Pace(pace));
         }
+    }
+
+    /// What the config names beside models: sensors look for it.
+    pub fn named(&self) -> Arc<[Named]> {
+        self.settings.components.iter().filter_map(|rule| Named::parse(&rule.pattern)).collect()
     }
 
     fn take_effects(&mut self) -> Vec<Effect> {
