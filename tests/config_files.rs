@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use plimsoll::config::key;
@@ -75,8 +76,11 @@ fn the_commented_default_names_every_setting_and_its_examples_load() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.toml");
     fs::write(&path, set).unwrap();
+    // Or its commands are left out.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     let loaded = load(&flags(&path), &Surroundings::default()).unwrap();
-    assert_eq!(loaded.config.components.len(), 1);
+    assert_eq!(loaded.config.components.len(), 3);
+    assert_eq!(loaded.config.hooks.len(), 2);
     assert_eq!(loaded.key_bindings().len(), 2);
 }
 
@@ -86,7 +90,8 @@ fn collect(table: &toml::Table, prefix: &str, named: &mut BTreeSet<String>) {
             toml::Value::Table(inner) if name != "keys" => {
                 collect(inner, &format!("{prefix}{name}."), named);
             }
-            toml::Value::Table(_) | toml::Value::Array(_) => {}
+            toml::Value::Table(_) => {}
+            toml::Value::Array(entries) if entries.iter().all(toml::Value::is_table) => {}
             _ => {
                 named.insert(format!("{prefix}{name}"));
             }
