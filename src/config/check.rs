@@ -60,7 +60,11 @@ impl Layer<'_> {
             };
             let origin = (self.origin_of)(&path);
             if let Some(key) = Key::at(&path) {
-                self.keep_or_fault(&path, value, self::value(key, value, &origin));
+                // A fault inside a list has a line of its own.
+                let checked = fault_of(key.path, key.kind, value).map_or(Ok(()), |fault| {
+                    Err(Box::new(KeyFault { origin: (self.origin_of)(&fault.key), ..fault }))
+                });
+                self.keep_or_fault(&path, value, checked);
             } else if path == COMPONENTS {
                 self.list(&path, value, lists::components(value));
             } else if path == HOOKS {
@@ -227,7 +231,9 @@ fn found(path: &str, value: &toml::Value) -> String {
         toml::Value::Table(_) => "a section".to_owned(),
         toml::Value::Array(_) => "a list".to_owned(),
         toml::Value::String(text) if path == "ollama" => without_user(text),
-        toml::Value::String(text) if path.ends_with(".url") => only_host(text),
+        toml::Value::String(text) if path.ends_with(".url") => {
+            format!("\"{}\"", clean(&only_host(text)))
+        }
         other => clean(&other.to_string()),
     }
 }

@@ -104,3 +104,86 @@ fn leave_out_of_component(entry: &mut toml::Value) -> usize {
     }
     left_out
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use crate::config::{Flags, LoadedConfig, Surroundings, load};
+    use crate::domain::Measure;
+
+    const WITH_COMMANDS: &str = include_str!("../../tests/configs/valid/rules.toml");
+
+    /// In a folder of its own, both with these modes.
+    fn loaded(text: &str, folder_mode: u32, file_mode: u32) -> (tempfile::TempDir, LoadedConfig) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(file_mode)).unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(folder_mode)).unwrap();
+        let flags = Flags { config: Some(path), ..Flags::default() };
+        let loaded = load(&flags, &Surroundings::default()).unwrap();
+        (folder, loaded)
+    }
+
+    #[test]
+    fn a_file_that_only_its_owner_writes_runs_commands() {
+        for (folder, file) in [(0o700, 0o600), (0o755, 0o644), (0o555, 0o444)] {
+            let (_folder, loaded) = loaded(WITH_COMMANDS, folder, file);
+            assert_eq!(loaded.notes, [""; 0]);
+            assert_eq!(loaded.config.rules.on_warning.len(), 2);
+            assert_eq!(loaded.config.hooks.len(), 2);
+            assert_eq!(loaded.config.components[2].command.len(), 2);
+        }
+    }
+
+    #[test]
+    fn what_others_may_write_runs_no_command() {
+        for (folder, file, who) in [
+            (0o700, 0o620, "its group"),
+            (0o700, 0o602, "others"),
+            (0o770, 0o600, "its group"),
+            (0o707, 0o600, "others"),
+            (0o1777, 0o600, "others"),
+        ] {
+            let (kept, loaded) = loaded(WITH_COMMANDS, folder, file);
+            let culprit = match folder {
+                0o700 => kept.path().join("config.toml"),
+                _ => kept.path().to_owned(),
+            };
+            assert_eq!(loaded.notes.len(), 1, "{:?}", loaded.notes);
+            let note = &loaded.notes[0];
+            assert!(note.contains(&format!("is writable by {who}")), "{note}");
+            assert!(note.contains(&format!("`chmod go-w {}`", culprit.display())), "{note}");
+            assert!(note.ends_with("its commands and hooks are left out"), "{note}");
+            let config = &loaded.config;
+            assert_eq!(config.rules.on_warning, [vec![""; 0]; 0]);
+            assert_eq!(config.rules.on_emergency, [vec![""; 0]; 0]);
+            assert!(config.components.iter().all(|c| c.command.is_empty() && c.load.is_empty()));
+            assert_eq!(config.components[2].actions, [Measure::Stop]);
+            // What runs no command stays.
+            assert_eq!(config.components[1].actions.len(), 4);
+            assert_eq!((config.hooks.len(), config.hooks[0].url.is_some()), (1, true));
+        }
+    }
+
+    #[test]
+    fn a_link_is_trusted_as_far_as_its_target() {
+        let (target, _) = loaded(WITH_COMMANDS, 0o770, 0o600);
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link.toml");
+        std::os::unix::fs::symlink(target.path().join("config.toml"), &link).unwrap();
+        let flags = Flags { config: Some(link), ..Flags::default() };
+        let loaded = load(&flags, &Surroundings::default()).unwrap();
+        assert!(loaded.notes[0].contains(&target.path().display().to_string()));
+        assert_eq!(loaded.config.hooks.len(), 1);
+    }
+
+    #[test]
+    fn a_file_without_commands_is_noted_only_where_anybody_writes_it() {
+        let notes = |file_mode| loaded("theme = \"dark\"\n", 0o700, file_mode).1.notes;
+        assert_eq!(notes(0o664), [""; 0]);
+        assert!(notes(0o666)[0].contains("writable by others"));
+    }
+}
