@@ -43,7 +43,6 @@ use crate::store::{Health, Restored, Retention, Store, StoreError};
 
 use holder::{Holding, Role};
 use reload::Reloading;
-use settings::ASSUMED_TOTAL;
 
 pub use holder::attach;
 pub use screen::screen;
@@ -211,7 +210,9 @@ pub async fn start(config: &LoadedConfig, source: &Source) -> Result<Running> {
             // The holder's own screen may be out of sight.
             let attention = Attention::default();
             drop(link.send(Command::Attend { attention }));
-            let door = ConfigDoor::of(config, ASSUMED_TOTAL, None);
+            let total = settings::total_of(&link.snapshots().borrow());
+            // Its holder sees by itself that the file was written.
+            let door = ConfigDoor::of(config, total, None);
             Ok(Running { link: Arc::new(link), door, own: None })
         }
     }

@@ -57,6 +57,26 @@ fn invalid_files_fail_with_the_words_beside_them() {
 }
 
 #[test]
+fn the_examples_of_the_readme_load() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = fs::read_to_string(readme).unwrap();
+    let examples: Vec<&str> = text
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").expect("a block ends").0)
+        .collect();
+    assert!(examples.len() >= 2, "{}", examples.len());
+    for example in examples {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("example.toml");
+        fs::write(&path, example).unwrap();
+        if let Err(fault) = load(&flags(&path), &Surroundings::default()) {
+            panic!("{fault}");
+        }
+    }
+}
+
+#[test]
 fn the_commented_default_is_the_default() {
     let written: Config = toml::from_str(DEFAULT).unwrap();
     assert_eq!(written, Config::default());

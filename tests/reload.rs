@@ -77,11 +77,11 @@ fn notice<'a>(snapshot: &'a Snapshot, about: &str) -> Option<&'a str> {
 
 fn has_noted(snapshot: &Snapshot, text: &str) -> bool {
     let is_it = |body: &EventBody| matches!(body, EventBody::Note { text: said } if said == text);
-    snapshot.events.iter().any(|event| is_it(&event.body))
+    snapshot.events.value.iter().any(|event| is_it(&event.body))
 }
 
 fn warning_limit(snapshot: &Snapshot) -> Option<Bytes> {
-    snapshot.marks.first().map(|mark| mark.at)
+    snapshot.marks.first().map(|mark| mark.used)
 }
 
 /// The next outcome that is other than the last one seen.
@@ -138,14 +138,27 @@ async fn the_file_that_was_right_before_takes_the_fault_back() {
 async fn limits_that_cross_the_profile_are_refused_and_later_keys_are_named() {
     let home = Home::with("profile = \"careful\"\n");
     let running = home.demo().await;
-    let reloading = running.reloading().unwrap();
+    let mut outcomes = running.reloading().unwrap().outcomes();
     home.write("profile = \"careful\"\nlevels.warning = 85\n");
-    let Some(Reread::Refused { fault }) = reloading.reload_now().await else { panic!("taken") };
+    let Reread::Refused { fault } = next(&mut outcomes).await else { panic!("taken") };
     assert!(fault.contains("line 2: `levels.warning` is 85"), "{fault}");
     home.write("profile = \"careful\"\ntheme = \"light\"\nlevels.warning = 72\n");
     let note = "config read again: 2 changes; `theme` counts from the next start".to_owned();
-    let taken = Reread::Taken { changes: 2, note };
-    assert_eq!(reloading.reload_now().await, Some(taken));
+    assert_eq!(next(&mut outcomes).await, Reread::Taken { changes: 2, note });
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn who_asks_is_answered_by_what_stands_in_the_file() {
+    let home = Home::with("theme = \"dark\"\n");
+    let running = home.demo().await;
+    let reloading = running.reloading().unwrap();
+    home.write("profile = \"carefull\"\n");
+    let Some(Reread::Refused { fault }) = reloading.reload_now().await else { panic!("taken") };
+    assert!(fault.contains("line 1: `profile`") && fault.contains("\"careful\"?"), "{fault}");
+    home.write("theme = \"dark\"\n");
+    let note = "config read again: nothing changed".to_owned();
+    assert_eq!(reloading.reload_now().await, Some(Reread::Taken { changes: 0, note }));
     running.stop().await;
 }
 
@@ -153,17 +166,18 @@ async fn limits_that_cross_the_profile_are_refused_and_later_keys_are_named() {
 async fn who_may_write_the_file_is_followed() {
     let home = Home::with("[rules]\non_warning = [[\"sync\"]]\n");
     let running = home.demo().await;
-    let reloading = running.reloading().unwrap();
-    let one = |note: &str| Some(Reread::Taken { changes: 1, note: note.to_owned() });
+    let mut outcomes = running.reloading().unwrap().outcomes();
+    let note = "config read again: 1 change".to_owned();
+    let one = Reread::Taken { changes: 1, note };
     fs::set_permissions(home.file(), Permissions::from_mode(0o620)).unwrap();
-    assert_eq!(reloading.reload_now().await, one("config read again: 1 change"));
+    assert_eq!(next(&mut outcomes).await, one);
     let says = |snapshot: &Snapshot| {
         notice(snapshot, "settings")
             .is_some_and(|text| text.contains("writable by its group") && text.contains("left out"))
     };
     until(&running, "the note", says).await;
     fs::set_permissions(home.file(), Permissions::from_mode(0o600)).unwrap();
-    assert_eq!(reloading.reload_now().await, one("config read again: 1 change"));
+    assert_eq!(next(&mut outcomes).await, one);
     until(&running, "its withdrawal", |snapshot| notice(snapshot, "settings").is_none()).await;
     running.stop().await;
 }

@@ -6,12 +6,11 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
@@ -47,27 +46,42 @@ pub enum Reread {
     Refused { fault: String },
 }
 
+/// Has the config read now, from anywhere.
+#[derive(Clone)]
+pub struct Poke(mpsc::Sender<Asked>);
+
+/// Who waits for what becomes of it.
+type Asked = oneshot::Sender<Reread>;
+
+/// More need not wait: each reading is of the newest file.
+const ASKING: usize = 4;
+
+impl Poke {
+    pub fn now(&self) {
+        let (nobody, _) = oneshot::channel();
+        // A full queue reads it soon enough.
+        drop(self.0.try_send(nobody));
+    }
+}
+
 /// The task that follows the config. Dropped, it ends.
 pub struct Reloading {
-    poke: Arc<Notify>,
+    poke: Poke,
     outcomes: watch::Receiver<Option<Reread>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Reloading {
-    /// Whoever notifies it has the config read now.
-    pub fn poke(&self) -> Arc<Notify> {
-        Arc::clone(&self.poke)
+    pub fn poke(&self) -> Poke {
+        self.poke.clone()
     }
 
-    /// Reads it again now, and answers what became of that.
+    /// Reads it again now, and answers what became of that; `None` if nobody
+    /// follows it any more.
     pub async fn reload_now(&self) -> Option<Reread> {
-        let mut outcomes = self.outcomes();
-        outcomes.mark_unchanged();
-        self.poke.notify_one();
-        outcomes.changed().await.ok()?;
-        let outcome = outcomes.borrow().clone();
-        outcome
+        let (asked, answer) = oneshot::channel();
+        self.poke.0.send(asked).await.ok()?;
+        answer.await.ok()
     }
 
     /// What became of it each time; `None` before the first.
@@ -81,7 +95,7 @@ impl Reloading {
         let poke = self.poke();
         self.tasks.push(tokio::spawn(async move {
             while hangups.recv().await.is_some() {
-                poke.notify_one();
+                poke.now();
             }
         }));
         Ok(())
@@ -99,11 +113,11 @@ impl Drop for Reloading {
 /// Follows the config from here on. `total`: the memory its limits are for.
 /// Must run inside a tokio runtime.
 pub fn start(config: LoadedConfig, total: Bytes, faults: FaultSender) -> Reloading {
-    let poke = Arc::new(Notify::new());
+    let (poke, asked) = mpsc::channel(ASKING);
     let (outcome, outcomes) = watch::channel(None);
     let follower = Follower { config, total, faults, outcome };
-    let tasks = vec![tokio::spawn(follower.follow(Arc::clone(&poke)))];
-    Reloading { poke, outcomes, tasks }
+    let tasks = vec![tokio::spawn(follower.follow(asked))];
+    Reloading { poke: Poke(poke), outcomes, tasks }
 }
 
 /// What tells one state of a file and its folder from another. Their modes and
@@ -118,22 +132,35 @@ struct Follower {
 }
 
 impl Follower {
-    async fn follow(mut self, poke: Arc<Notify>) {
+    async fn follow(mut self, mut asks: mpsc::Receiver<Asked>) {
         let path = self.config.paths.config_file.clone();
         // It may have changed since it was loaded, so the first look reads it.
         let mut seen: Option<Seen> = None;
         loop {
-            let is_asked = timeout(LOOK_EVERY, poke.notified()).await.is_ok();
+            let asked = match timeout(LOOK_EVERY, asks.recv()).await {
+                Ok(None) => return,
+                Ok(asked) => asked,
+                Err(_) => None,
+            };
             let now = look(path.clone()).await;
-            if !is_asked && seen.as_ref() == Some(&now) {
+            if asked.is_none() && seen.as_ref() == Some(&now) {
                 continue;
             }
             seen = Some(settled(path.clone(), now).await);
-            self.reread(is_asked).await;
+            let outcome = self.reread().await;
+            let is_news = match &outcome {
+                Reread::Taken { changes, .. } => *changes > 0 || self.was_refused(),
+                Reread::Refused { .. } => true,
+            };
+            if asked.is_some() || is_news {
+                self.outcome.send_replace(Some(outcome.clone()));
+            }
+            // Nobody may wait for it.
+            asked.map(|asked| asked.send(outcome).ok());
         }
     }
 
-    async fn reread(&mut self, is_asked: bool) {
+    async fn reread(&mut self) -> Reread {
         let (config, total) = (self.config.clone(), self.total);
         let read = spawn_blocking(move || {
             let new = config.again()?;
@@ -141,7 +168,7 @@ impl Follower {
             anyhow::Ok(new)
         });
         let read = read.await.unwrap_or_else(|_| Err(anyhow!("reading it did not end")));
-        let outcome = match read {
+        match read {
             Ok(new) => self.take(new).await,
             Err(error) => {
                 // On one line, as notices and logs are.
@@ -149,13 +176,6 @@ impl Follower {
                 self.faults.tell(FAULT, fault.clone());
                 Reread::Refused { fault }
             }
-        };
-        let is_news = match &outcome {
-            Reread::Taken { changes, .. } => *changes > 0 || self.was_refused(),
-            Reread::Refused { .. } => true,
-        };
-        if is_asked || is_news {
-            self.outcome.send_replace(Some(outcome));
         }
     }
 

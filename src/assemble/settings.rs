@@ -9,8 +9,8 @@ use anyhow::Result;
 use crate::act::hooks::{Hook, HookTo};
 use crate::config::schema::{self, HookEvent};
 use crate::config::{ConfigError, LoadedConfig};
-use crate::domain::Bytes;
 use crate::domain::snapshot::ProfileView;
+use crate::domain::{Bytes, Snapshot};
 use crate::engine::input::{Configured, Regime, RegimeFor, Settings};
 use crate::policy::limits::{Profile, System};
 use crate::policy::rules::Rules;
@@ -20,7 +20,7 @@ use super::Edges;
 
 /// Memory assumed while nobody can read it: only the profile's choice hangs
 /// on it, and small machines are what this is for.
-pub(super) const ASSUMED_TOTAL: Bytes = Bytes::gib(16);
+const ASSUMED_TOTAL: Bytes = Bytes::gib(16);
 
 /// What a hook gets that says nothing: enough for a slow server, and over
 /// before the next change of level.
@@ -36,6 +36,12 @@ pub fn settings(config: &LoadedConfig, edges: &mut Edges) -> Result<Settings> {
 pub(super) fn total(edges: &mut Edges) -> Bytes {
     let first = edges.sensors.read(&Want::default(), edges.clock.now());
     first.memory.map_or(ASSUMED_TOTAL, |memory| memory.total)
+}
+
+/// The memory of the machine a snapshot shows.
+pub(super) fn total_of(snapshot: &Snapshot) -> Bytes {
+    let memory = snapshot.sample.as_ref().and_then(|sample| sample.memory.as_ref().ok());
+    memory.map_or(ASSUMED_TOTAL, |memory| memory.total)
 }
 
 pub(super) fn settings_at(config: &LoadedConfig, edges: &Edges, total: Bytes) -> Result<Settings> {
@@ -106,4 +112,55 @@ fn hooks(config: &LoadedConfig) -> Vec<Hook> {
         timeout: set.timeout.unwrap_or(HOOK_TIMEOUT),
     };
     config.config.hooks.iter().map(hook).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Flags, Surroundings, load};
+    use crate::domain::{Level, RuleMode, Strength};
+
+    fn with(text: &str) -> LoadedConfig {
+        let surroundings =
+            Surroundings { config_dir: Some("/nowhere".into()), ..Surroundings::default() };
+        load(&Flags::default(), &surroundings).unwrap().with_file_text(text).unwrap()
+    }
+
+    #[test]
+    fn hooks_are_told_as_they_are_written() {
+        let hooks = hooks(&with(include_str!("../../tests/configs/valid/rules.toml")));
+        let expected = [
+            Hook {
+                on_level: true,
+                on_action: true,
+                to: HookTo::Command(vec!["/usr/local/bin/tell".to_owned()]),
+                timeout: Duration::from_secs(10),
+            },
+            Hook {
+                on_level: true,
+                on_action: false,
+                to: HookTo::Url("https://me:secret@example.org:8443/hook?key=1".to_owned()),
+                timeout: Duration::from_millis(100),
+            },
+        ];
+        assert_eq!(hooks, expected);
+    }
+
+    #[test]
+    fn a_changed_total_keeps_the_rules_that_stand() {
+        // With 64 GiB it would be `careful`, whose critical is 80.
+        let text =
+            "levels.warning = 85\nrules.mode = \"act\"\nrules.critical.strength = \"light\"\n";
+        let regime_for = regime_for(with(text), Bytes::gib(16));
+        for total in [None, Some(Bytes::gib(15)), Some(Bytes::gib(64))] {
+            let regime = regime_for(total);
+            assert_eq!(regime.profile.name, sixteen());
+            let critical = regime.rules.at(Level::Critical);
+            assert_eq!((critical.mode, critical.strength), (RuleMode::Act, Some(Strength::Light)));
+        }
+    }
+
+    fn sixteen() -> &'static str {
+        Profile::auto(system(), Bytes::gib(16)).name()
+    }
 }

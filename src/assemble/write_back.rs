@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Notify;
-
 use crate::config::difference;
 use crate::config::write_back::{Change, Proposal, propose};
 use crate::config::{LoadedConfig, Origin};
 use crate::domain::text::clean;
 use crate::domain::{Bytes, SettingChange, SettingDifference, SettingDoor};
 
+use super::reload::Poke;
 use super::settings;
 
 /// One user's file, and the change that was shown last.
@@ -22,7 +21,7 @@ pub struct ConfigDoor {
     /// What the limits are checked for.
     total: Bytes,
     /// Has the config read again after a change.
-    poke: Option<Arc<Notify>>,
+    poke: Option<Poke>,
     shown: Mutex<Shown>,
 }
 
@@ -37,7 +36,7 @@ impl ConfigDoor {
     pub fn of(
         config: &LoadedConfig,
         total: Bytes,
-        poke: Option<Arc<Notify>>,
+        poke: Option<Poke>,
     ) -> Option<Arc<dyn SettingDoor>> {
         let path = config.paths.config_file.clone()?;
         let shown = Mutex::default();
@@ -81,7 +80,7 @@ impl SettingDoor for ConfigDoor {
         };
         proposal.apply().map_err(said)?;
         if let Some(poke) = &self.poke {
-            poke.notify_one();
+            poke.now();
         }
         Ok(())
     }

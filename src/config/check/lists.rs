@@ -143,8 +143,10 @@ fn names_nothing(pattern: &str) -> Option<&'static str> {
         return Some("may match anything");
     }
     let named = TOUCHED.iter().find_map(|kind| pattern.strip_prefix(kind))?;
-    let is_wild = named.chars().all(|c| matches!(c, '*' | '?'));
-    is_wild.then_some("names nothing")
+    // The kind of a unit is no name.
+    let kinds = [".service", ".scope", ".slice"];
+    let named = kinds.iter().find_map(|kind| named.strip_suffix(kind)).unwrap_or(named);
+    (!named.contains(char::is_alphanumeric)).then_some("names nothing")
 }
 
 fn hook_together(path: &str, entry: &toml::Table) -> Vec<KeyFault> {
