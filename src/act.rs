@@ -4,6 +4,7 @@
 
 pub mod hooks;
 pub mod lock;
+pub mod service;
 pub mod signals;
 
 use crate::domain::{Deed, ProcessKey, Target};

@@ -132,8 +132,7 @@ pub(super) async fn role(config: &LoadedConfig) -> Role {
 fn guarded_by_the_system(own: &Path, system: &Path) -> Option<String> {
     let socket = system.join(SOCKET);
     // The service manager removes the folder when that guard has ended.
-    let is_there =
-        fs::symlink_metadata(&socket).is_ok_and(|socket| socket.file_type().is_socket());
+    let is_there = fs::symlink_metadata(&socket).is_ok_and(|socket| socket.file_type().is_socket());
     (own != system && is_there)
         .then(|| format!("the guard of the system acts on this machine ({})", socket.display()))
 }
