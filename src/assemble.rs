@@ -314,7 +314,8 @@ fn start_own(
         clock: edges.clock,
     };
     let (engine, link, faults) = Engine::new(settings, past, parts);
-    if terms.headless {
+    // Nobody looks; who wants it soon does not wait for the calm pace.
+    if terms.headless && terms.at_least_every.is_none() {
         attend(&link, Attention::NONE);
     }
     // As one: of what is about the same only the last would be kept.
@@ -505,5 +506,24 @@ impl Journal for StoreJournal {
         if let Some(store) = self.store.take() {
             store.close(CLOSING);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_act_only_where_the_lock_is_held_or_no_machine_is_meant() {
+        let temp = tempfile::tempdir().unwrap();
+        let lock = crate::act::lock::Lock::acquire(&temp.path().join("lock")).unwrap();
+        let holds = Holding { lock: Some(lock), ..Holding::default() };
+        let observes = Holding { observes: Some("another acts".into()), ..Holding::default() };
+        let alone = Holding::default();
+        assert!(may_act(Mode::Live, &holds));
+        assert!(!may_act(Mode::Live, &observes));
+        assert!(!may_act(Mode::Live, &alone), "another could not know of it");
+        assert!(may_act(Mode::Demo, &alone));
+        assert!(!may_act(Mode::Replay, &holds));
     }
 }

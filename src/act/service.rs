@@ -41,6 +41,8 @@ pub struct ServiceFile {
     pub manager: Manager,
     pub path: PathBuf,
     pub text: String,
+    /// What it starts.
+    pub program: PathBuf,
 }
 
 /// What lies at a service file's place.
@@ -162,13 +164,13 @@ impl ServiceFile {
         path: PathBuf,
         (started, home): (&Started, &Path),
     ) -> Result<ServiceFile, ServiceFault> {
-        started.check()?;
+        started.check(manager)?;
         let text = match manager {
             Manager::SystemdUser => unit::user(started),
             Manager::SystemdSystem => unit::system(started),
             Manager::Launchd => plist::agent(started, home),
         };
-        Ok(ServiceFile { manager, path, text })
+        Ok(ServiceFile { manager, path, text, program: started.program.clone() })
     }
 
     pub fn there(&self) -> Result<There, ServiceFault> {
@@ -216,9 +218,12 @@ impl Started {
         self.program.to_str().unwrap_or_default()
     }
 
-    fn check(&self) -> Result<(), ServiceFault> {
+    fn check(&self, manager: Manager) -> Result<(), ServiceFault> {
         let is_plain = |text: &str| !text.contains(char::is_control);
-        if !self.program.is_absolute() || !self.program.to_str().is_some_and(is_plain) {
+        // systemd starts no program with one of these in its path.
+        let is_safe = |text: &str| manager == Manager::Launchd || !text.contains(['"', '\'', '\\']);
+        let is_good = |text: &str| is_plain(text) && is_safe(text);
+        if !self.program.is_absolute() || !self.program.to_str().is_some_and(is_good) {
             return Err(ServiceFault::Path(self.program.clone()));
         }
         match self.arguments.iter().find(|argument| !is_plain(argument)) {
@@ -289,6 +294,7 @@ mod tests {
         };
         assert!(matches!(new(&started("/a\nb")), Err(ServiceFault::Path(_))));
         assert!(matches!(new(&started("plimsoll")), Err(ServiceFault::Path(_))));
+        assert!(matches!(new(&started("/it's/plimsoll")), Err(ServiceFault::Path(_))));
         let mut wrong = started("/usr/bin/plimsoll");
         wrong.arguments.push("--config=a\nExecStartPost=b".into());
         assert!(matches!(new(&wrong), Err(ServiceFault::Argument(_))));

@@ -133,6 +133,7 @@ fn install(
         }
         There::Nothing => {
             writeln!(out, "Would write {path}:\n\n{}", file.text)?;
+            can_be_started(file)?;
             needs_root(file)?;
             if !agreed(yes, "Write it?", out)? {
                 writeln!(out, "Nothing was written.")?;
@@ -189,6 +190,21 @@ fn uninstall(
     file.remove()?;
     writeln!(out, "Removed: {path}")?;
     Ok(ExitCode::Done)
+}
+
+/// The service of the system sees none of these, and its user may not enter.
+const UNSEEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+
+fn can_be_started(file: &ServiceFile) -> Result<()> {
+    let program = &file.program;
+    let is_unseen = UNSEEN.iter().any(|folder| program.starts_with(folder));
+    if file.manager == Manager::SystemdSystem && is_unseen {
+        bail!(
+            "the service of the whole system cannot reach {}\nhint: put the program elsewhere, as in /usr/local/bin, and install from there",
+            program.display()
+        );
+    }
+    Ok(())
 }
 
 fn needs_root(file: &ServiceFile) -> Result<()> {

@@ -159,8 +159,8 @@ mod tests {
             ("/usr/bin/plimsoll", &["guard"][..], "/usr/bin/plimsoll guard"),
             ("/opt/my tools/plimsoll", &["guard"], "\"/opt/my tools/plimsoll\" guard"),
             ("/opt/50%/plimsoll", &["guard"], "\"/opt/50%%/plimsoll\" guard"),
-            (r#"/opt/a"b\c/plimsoll"#, &[], r#""/opt/a\"b\\c/plimsoll""#),
             ("/opt/$x/p", &["--config", "$HOME/c", ""], r#""/opt/$x/p" --config "$$HOME/c" """#),
+            ("/opt/p", &[r#"a"b\c"#], r#"/opt/p "a\"b\\c""#),
         ] {
             assert_eq!(exec_start(&started(program, arguments)), wanted);
         }
