@@ -9,11 +9,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::domain::bytes::Bytes;
+use crate::domain::guard::PolicyView;
 use crate::domain::level::Headroom;
 use crate::domain::model::{Expiry, ModelView};
+use crate::domain::plan::Plan;
 use crate::domain::sample::{MemoryParts, Pressure, Sample, Stall};
 use crate::domain::snapshot::{Rates, Snapshot};
 use crate::domain::time::{Moment, Span};
+use crate::tui::rows::{furthest_mode, group_of};
 use crate::tui::state::{Page, Ui};
 use crate::tui::widgets::figures::two_digits;
 
@@ -51,6 +54,17 @@ pub fn fingerprint(snapshot: &Snapshot, ui: &Ui) -> u64 {
     snapshot.events.version.hash(&mut sum.hasher);
     if ui.page == Page::Components {
         sum.components(snapshot);
+    }
+    if let Some(asked) = &snapshot.proposal {
+        asked.number.hash(&mut sum.hasher);
+        sum.plan(&asked.plan);
+        sum.span(asked.since);
+    }
+    if let Some(policy) = &snapshot.policy {
+        match ui.page {
+            Page::Policy => sum.policy(policy),
+            _ => furthest_mode(policy).hash(&mut sum.hasher),
+        }
     }
     if let Some(plan) = &snapshot.plan {
         (plan.outcomes.len(), plan.ended.is_some()).hash(&mut sum.hasher);
@@ -224,6 +238,32 @@ impl Sum {
             (component.depth, component.priority, component.pinned).hash(&mut self.hasher);
             self.bytes(component.footprint.map(|footprint| footprint.bytes));
             self.bytes(component.swapped);
+            self.bytes(group_of(snapshot, component).and_then(|group| group.limit));
+        }
+    }
+
+    fn policy(&mut self, policy: &PolicyView) {
+        for view in &policy.levels {
+            (view.mode, view.strength, &view.terms).hash(&mut self.hasher);
+            self.plan(&view.plan);
+        }
+        for rule in &policy.standing {
+            (&rule.key, &rule.value, &rule.would).hash(&mut self.hasher);
+        }
+        (policy.kill_switch, &policy.waits).hash(&mut self.hasher);
+        let today = policy.today;
+        (today.level_changes, today.actions, today.by_rule, today.oom_kills).hash(&mut self.hasher);
+        self.bytes(Some(today.freed));
+    }
+
+    fn plan(&mut self, plan: &Plan) {
+        self.bytes(plan.target);
+        for step in &plan.steps {
+            (step.action.verb(), step.action.subject(), &step.reason).hash(&mut self.hasher);
+            self.bytes(step.expected.map(|footprint| footprint.bytes));
+        }
+        for kept in &plan.kept {
+            (&kept.name, &kept.reason).hash(&mut self.hasher);
         }
     }
 }

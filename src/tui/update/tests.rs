@@ -506,6 +506,7 @@ fn is_sound(ui: &Ui, snapshot: &Snapshot) -> bool {
         Page::Overview | Page::Models => on_a_row(&rows::model_rows(snapshot, ui), &ui.models),
         Page::Components => on_a_row(&rows::component_rows(snapshot, ui), &ui.components),
         Page::Events => on_a_row(&rows::event_rows(snapshot, ui), &ui.events),
+        Page::Policy => on_a_row(&rows::rule_rows(snapshot), &ui.rules),
         Page::Help => true,
     }
 }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::models::{draw_position, how_shown};
 use crate::domain::event::{Event, EventBody};
 use crate::domain::plan::Verdict;
+use crate::domain::rule::RuleMode;
 use crate::tui::rows;
 use crate::tui::scene::Scene;
 use crate::tui::theme::Role;
@@ -120,7 +121,10 @@ fn titled(event: &Event) -> String {
 
 fn role_of(event: &Event) -> Role {
     match &event.body {
-        EventBody::OomKill { .. } | EventBody::RuntimeDown { .. } => Role::Bad,
+        EventBody::OomKill { .. }
+        | EventBody::RuntimeDown { .. }
+        | EventBody::HookRan { result: Err(_), .. } => Role::Bad,
+        EventBody::Proposed { mode: RuleMode::Confirm, .. } => Role::Accent,
         EventBody::ActionEnded { outcome, .. } => match outcome.result {
             Verdict::Failed { .. } | Verdict::Stuck => Role::Bad,
             Verdict::Done => Role::Good,

@@ -1,7 +1,8 @@
 //! A plan being carried out, and what came of it: bytes expected and bytes
 //! that came back, side by side.
 
-use crate::domain::plan::{Outcome, Plan, Purpose, RunningPlan, Step, Verdict};
+use crate::domain::bytes::Bytes;
+use crate::domain::plan::{Action, Outcome, Plan, Purpose, RunningPlan, Step, Verdict};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Span, cells, span, wrap};
 use crate::tui::widgets::figures::{UNKNOWN, or_unknown};
@@ -147,9 +148,24 @@ fn with_words(mut head: Vec<Span<'static>>, words: &str, room: usize) -> Vec<Vec
     std::iter::once(head).chain(below).collect()
 }
 
+/// What comes back, and what is taken again where something is loaded.
 fn sum(plan: &Plan) -> Vec<Span<'static>> {
-    let mut line =
-        vec![span("expected back ", Role::Dim), span(plan.expected().to_string(), Role::Accent)];
+    let (loads, others): (Vec<&Step>, Vec<&Step>) =
+        plan.steps.iter().partition(|step| matches!(step.action, Action::Load { .. }));
+    let total = |steps: &[&Step]| -> Bytes {
+        steps.iter().filter_map(|step| step.expected).map(|footprint| footprint.bytes).sum()
+    };
+    let mut line = Vec::new();
+    if !others.is_empty() || loads.is_empty() {
+        line.push(span("expected back ", Role::Dim));
+        line.push(span(total(&others).to_string(), Role::Accent));
+    }
+    if !loads.is_empty() {
+        let before = if line.is_empty() { "expected to take " } else { ", then taken again " };
+        let known = Some(total(&loads)).filter(|bytes| !bytes.is_zero());
+        line.push(span(before, Role::Dim));
+        line.push(span(or_unknown(known), Role::Accent));
+    }
     if let Some(target) = plan.target {
         line.push(span(format!(" of {target} wanted"), Role::Dim));
     }
