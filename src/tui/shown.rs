@@ -271,7 +271,12 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::component::{Footprint, FootprintSource};
+    use crate::domain::guard::{DayCounts, LevelView, Proposal};
     use crate::domain::level::Level;
+    use crate::domain::model::ModelName;
+    use crate::domain::plan::{Action, Purpose, Step};
+    use crate::domain::rule::RuleMode;
     use crate::domain::time::Monotonic;
     use crate::tui::state::{Abilities, Colors};
     use crate::tui::update::tests::{model, snapshot};
@@ -306,5 +311,58 @@ mod tests {
         for snapshot in changed {
             assert_ne!(fingerprint(&first, &ui()), fingerprint(&snapshot, &ui()));
         }
+    }
+
+    fn step(mebibytes: u64) -> Plan {
+        let expected =
+            Footprint { bytes: Bytes::mib(mebibytes), source: FootprintSource::Measured };
+        let step = Step {
+            action: Action::Unload { model: ModelName::new("a:1b") },
+            expected: Some(expected),
+            reason: "idle".into(),
+        };
+        Plan { purpose: Purpose::Asked, target: None, steps: vec![step], kept: Vec::new() }
+    }
+
+    fn ruled(mode: RuleMode, mebibytes: u64) -> Snapshot {
+        let view = LevelView {
+            level: Level::Warning,
+            mode,
+            strength: None,
+            terms: Vec::new(),
+            plan: step(mebibytes),
+        };
+        let policy = PolicyView {
+            levels: vec![view],
+            standing: Vec::new(),
+            kill_switch: None,
+            waits: None,
+            today: DayCounts::default(),
+        };
+        Snapshot { policy: Some(policy.into()), ..held(3100) }
+    }
+
+    #[test]
+    fn rules_are_drawn_anew_where_they_are_seen() {
+        let first = ruled(RuleMode::Observe, 3100);
+        let mut policy = ui();
+        policy.page = Page::Policy;
+        let changed = ruled(RuleMode::Act, 3100);
+        let larger = ruled(RuleMode::Observe, 3200);
+        let slightly = ruled(RuleMode::Observe, 3101);
+        for ui in [&ui(), &policy] {
+            assert_ne!(fingerprint(&first, ui), fingerprint(&changed, ui));
+            assert_eq!(fingerprint(&first, ui), fingerprint(&slightly, ui));
+        }
+        assert_ne!(fingerprint(&first, &policy), fingerprint(&larger, &policy));
+        assert_eq!(fingerprint(&first, &ui()), fingerprint(&larger, &ui()));
+    }
+
+    #[test]
+    fn a_question_is_drawn_and_so_is_its_end() {
+        let proposal = |number| Proposal { number, plan: step(3100), since: held(1).at };
+        let asking = |number| Snapshot { proposal: Some(proposal(number).into()), ..held(3100) };
+        assert_ne!(fingerprint(&held(3100), &ui()), fingerprint(&asking(1), &ui()));
+        assert_ne!(fingerprint(&asking(1), &ui()), fingerprint(&asking(2), &ui()));
     }
 }

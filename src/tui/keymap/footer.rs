@@ -77,6 +77,9 @@ impl Now<'_> {
             }
             Intent::Undo => self.has_cleaned_up().then_some((rank, label)),
             Intent::Answer => self.snapshot.proposal.as_ref().map(|_| (rank, label)),
+            Intent::Details if self.ui.page == Page::Policy => {
+                selected_rule(self.snapshot, self.ui).map(|_| (rank, label))
+            }
             Intent::RuleMode => self.can_set_a_rule().then_some((rank, label)),
             // Worse than normal, one wants to know why.
             Intent::Why if self.snapshot.level.level > Level::Normal => Some((22, label)),

@@ -116,7 +116,8 @@ impl Ui {
 /// What a plan of several steps gave in all, once it has ended.
 fn whole_plan(running: &RunningPlan) -> Option<String> {
     let is_over = running.ended.is_some() && running.outcomes.len() > 1;
-    is_over.then(|| {
+    let has_given = !running.freed().is_zero();
+    (is_over && has_given).then(|| {
         let count = running.outcomes.len();
         let by = if is_of_a_rule(running) { ", by rule" } else { "" };
         format!("{} came back in {count} steps{by}", running.freed())

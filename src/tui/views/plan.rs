@@ -31,16 +31,40 @@ pub fn title(running: &RunningPlan) -> String {
             let step = (running.outcomes.len() + 1).min(running.plan.steps.len());
             format!("{name}: step {step} of {}", running.plan.steps.len())
         }
+        Some(_) if !frees(&running.plan) => format!("{name}: {}", done_of(running)),
         Some(_) => {
-            format!("{name}: {} came back, {} expected", running.freed(), running.plan.expected())
+            let expected = expected_back(&running.plan);
+            format!("{name}: {} came back, {expected} expected", running.freed())
         }
     }
+}
+
+/// Its point is that bytes come back.
+fn frees(plan: &Plan) -> bool {
+    !matches!(plan.purpose, Purpose::Undo | Purpose::Restore | Purpose::Preload)
+}
+
+fn done_of(running: &RunningPlan) -> String {
+    let is_done = |outcome: &&Outcome| matches!(outcome.result, Verdict::Done | Verdict::Already);
+    let done = running.outcomes.iter().filter(is_done).count();
+    format!("{done} of {} done", running.plan.steps.len())
+}
+
+/// Without what is then loaded again.
+fn expected_back(plan: &Plan) -> Bytes {
+    let taken_away = plan.steps.iter().filter(|step| !is_load(step));
+    taken_away.filter_map(|step| step.expected).map(|footprint| footprint.bytes).sum()
+}
+
+fn is_load(step: &Step) -> bool {
+    matches!(step.action, Action::Load { .. })
 }
 
 /// The same in fewer words: `cleanup force gave 3.6 GiB`.
 pub fn short_title(running: &RunningPlan) -> String {
     match running.ended {
         None => title(running),
+        Some(_) if !frees(&running.plan) => title(running),
         Some(_) => format!("{} gave {}", name(&running.plan), running.freed()),
     }
 }
@@ -79,7 +103,10 @@ fn ended_line(outcome: &Outcome) -> Vec<Span<'static>> {
     let (mark, role, told) = match &outcome.result {
         Verdict::Done => {
             let freed = outcome.freed.map_or_else(
-                || format!("gone in {took}, bytes {UNKNOWN}"),
+                || match outcome.action.takes_away() {
+                    true => format!("gone in {took}, bytes {UNKNOWN}"),
+                    false => format!("done in {took}"),
+                },
                 |freed| format!("{freed} came back in {took}, {expected} expected"),
             );
             ("✓ ", Role::Good, freed)
@@ -150,21 +177,17 @@ fn with_words(mut head: Vec<Span<'static>>, words: &str, room: usize) -> Vec<Vec
 
 /// What comes back, and what is taken again where something is loaded.
 fn sum(plan: &Plan) -> Vec<Span<'static>> {
-    let (loads, others): (Vec<&Step>, Vec<&Step>) =
-        plan.steps.iter().partition(|step| matches!(step.action, Action::Load { .. }));
-    let total = |steps: &[&Step]| -> Bytes {
-        steps.iter().filter_map(|step| step.expected).map(|footprint| footprint.bytes).sum()
-    };
+    let loads: Vec<&Step> = plan.steps.iter().filter(|step| is_load(step)).collect();
     let mut line = Vec::new();
-    if !others.is_empty() || loads.is_empty() {
+    if loads.is_empty() || loads.len() < plan.steps.len() {
         line.push(span("expected back ", Role::Dim));
-        line.push(span(total(&others).to_string(), Role::Accent));
+        line.push(span(expected_back(plan).to_string(), Role::Accent));
     }
     if !loads.is_empty() {
         let before = if line.is_empty() { "expected to take " } else { ", then taken again " };
-        let known = Some(total(&loads)).filter(|bytes| !bytes.is_zero());
+        let taken: Bytes = loads.iter().filter_map(|step| step.expected).map(|f| f.bytes).sum();
         line.push(span(before, Role::Dim));
-        line.push(span(or_unknown(known), Role::Accent));
+        line.push(span(or_unknown(Some(taken).filter(|taken| !taken.is_zero())), Role::Accent));
     }
     if let Some(target) = plan.target {
         line.push(span(format!(" of {target} wanted"), Role::Dim));

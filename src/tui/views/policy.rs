@@ -64,11 +64,15 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         draw_selected(canvas, Rect { width: left, ..rest }, (policy, selected));
         draw_standing(canvas, Rect { x: rest.x + left, width: rest.width - left, ..rest }, policy);
     } else {
-        let lines = standing_lines(policy, usize::from(rest.width - 4)).len();
-        let wanted = u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
-        // The plan is what the page is about: it keeps the larger half.
-        let below = wanted.min(rest.height * 2 / 5).max(4);
-        let above = rest.height - below;
+        let width = usize::from(rest.width - 4);
+        let boxed = |lines: usize| u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(2);
+        let standing = boxed(standing_lines(policy, width).len());
+        // The plan is what the page is about: it keeps the larger half, where
+        // it needs it.
+        let least = standing.min(rest.height * 2 / 5).max(4);
+        let wanted = boxed(selected_lines(policy, selected, width).len());
+        let above = wanted.min(rest.height - least);
+        let below = rest.height - above;
         draw_selected(canvas, Rect { height: above, ..rest }, (policy, selected));
         draw_standing(canvas, Rect { y: rest.y + above, height: below, ..rest }, policy);
     }
@@ -115,7 +119,7 @@ fn draw_rules(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, rows: &[Ru
 fn cells(row: &RuleRow<'_>, scene: &Scene<'_>) -> Vec<Cell> {
     let [name, mode, frees] = common_cells(row, scene);
     let Some(view) = row.level() else {
-        let text = "only above emergency, only what the config names";
+        let text = "ends named processes only";
         let none = || Cell::new("", Role::Dim);
         return vec![name, mode, none(), none(), Cell::new(text, Role::Dim), none()];
     };
@@ -195,13 +199,16 @@ fn draw_selected(
         None => vec![span("no rule is selected", Role::Dim)],
     };
     let inside = canvas.frame(area, &title);
-    let width = usize::from(inside.width);
-    let lines = match selected {
+    let lines = selected_lines(policy, selected, usize::from(inside.width));
+    draw_lines(canvas, inside, &lines);
+}
+
+fn selected_lines(policy: &PolicyView, selected: Option<RuleRow<'_>>, width: usize) -> Vec<Line> {
+    match selected {
         Some(RuleRow::Of(view)) => plan::proposed_lines(&view.plan, width),
         Some(RuleRow::KillSwitch(mode)) => kill_switch_lines(policy, mode, width),
         None => Vec::new(),
-    };
-    draw_lines(canvas, inside, &lines);
+    }
 }
 
 fn selected_title(view: &LevelView, width: u16) -> Vec<Span<'static>> {
@@ -285,11 +292,8 @@ fn today_lines(today: &DayCounts, width: usize) -> Vec<Line> {
         count => counted(count, "oom kill"),
     };
     let text = format!(
-        "{}, {} ({} by rule), {} freed, {kills}",
-        match today.level_changes {
-            1 => "1 change of level".to_owned(),
-            count => format!("{count} changes of level"),
-        },
+        "{}, {}, {} by rule, {} freed, {kills}",
+        counted(today.level_changes, "level change"),
         counted(today.actions, "action"),
         today.by_rule,
         today.freed,
@@ -302,10 +306,13 @@ fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
+/// Room for `largest_model` and two blanks.
+const NAMES: u16 = 15;
+
 /// A name and what it says, dim and plain.
 fn pair(name: &str, value: &str, width: usize) -> Vec<Line> {
     let width = u16::try_from(width).unwrap_or(u16::MAX);
-    let mut lines = told(name, value, (16.min(width / 3), width));
+    let mut lines = told(name, value, (NAMES.min(width / 3), width));
     for line in &mut lines {
         line[0].1 = Role::Dim;
     }

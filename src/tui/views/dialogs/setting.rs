@@ -86,25 +86,41 @@ fn difference_lines(difference: &SettingDifference, width: usize) -> Vec<Line> {
     lines
 }
 
-/// A line of the file with its indent, and nothing in it that is not seen.
+/// A line of the file with its blanks, and nothing in it that is not seen.
 fn shown(text: &str) -> String {
-    let bare = text.trim_start();
-    let indent = text.chars().count() - bare.chars().count();
-    format!("{}{}", " ".repeat(indent.min(16)), clean(bare))
+    text.split(char::is_whitespace).map(clean).collect::<Vec<_>>().join(" ")
 }
 
-/// In pieces of that width, wherever they break: who agrees must have read
-/// all of it.
+/// In pieces of that width, at blanks where there are any: who agrees must
+/// have read all of it.
 fn broken(text: &str, width: usize) -> Vec<String> {
     let mut pieces = vec![String::new()];
-    for c in text.chars() {
-        let piece = pieces.last_mut().filter(|piece| {
-            usize::from(cells(piece)) + usize::from(cells(c.encode_utf8(&mut [0; 4]))) <= width
-        });
-        match piece {
-            Some(piece) => piece.push(c),
-            None => pieces.push(c.to_string()),
+    for word in text.split_inclusive(' ') {
+        let used = pieces.last().map_or(0, |piece| cells(piece));
+        if used > 0 && usize::from(used + cells(word.trim_end())) > width {
+            pieces.push(String::new());
+        }
+        for c in word.chars() {
+            let used = pieces.last().map_or(0, |piece| cells(piece));
+            if usize::from(used + cells(c.encode_utf8(&mut [0; 4]))) > width {
+                pieces.push(String::new());
+            }
+            pieces.last_mut().expect("it begins with one").push(c);
         }
     }
     pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_shown_whole() {
+        assert_eq!(broken("mode = \"act\"", 20), ["mode = \"act\""]);
+        assert_eq!(broken("mode = \"observe\" # why", 16), ["mode = \"observe\"", " # why"]);
+        assert_eq!(broken("abcdefgh ij", 4), ["abcd", "efgh", " ij"]);
+        assert_eq!(broken("", 4), [""]);
+        assert_eq!(shown("\tkeys = 1  # \u{1b}[31mred\u{202e}"), " keys = 1  # [31mred");
+    }
 }
