@@ -12,10 +12,10 @@ use crate::tui::update::UiEffect;
 impl Ui {
     /// The next mode of the selected rule, as a question.
     pub(super) fn change_mode(&mut self, snapshot: &Snapshot) -> Result<Vec<UiEffect>, String> {
-        let row = rows::selected_rule(snapshot, self).ok_or("no rule is selected")?;
         if !self.can_set {
             return Err(why_not(snapshot.mode).to_owned());
         }
+        let row = rows::selected_rule(snapshot, self).ok_or("no rule is selected")?;
         Ok(self.ask_for(row.rule(), turned(row.mode(), 1)))
     }
 

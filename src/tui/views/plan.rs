@@ -129,14 +129,14 @@ fn ended_line(outcome: &Outcome) -> Vec<Span<'static>> {
 /// who agrees must have read all of it.
 pub fn proposed_lines(plan: &Plan, room: usize) -> Vec<Vec<Span<'static>>> {
     let mut lines = Vec::with_capacity(plan.steps.len() + plan.kept.len() + 4);
-    let subjects = plan.steps.iter().map(|step| step.action.subject().chars().count());
-    let width = subjects.max().unwrap_or_default();
+    let what = |step: &Step| format!("{} {}", step.action.verb(), step.action.subject());
+    let width = plan.steps.iter().map(|step| what(step).chars().count()).max().unwrap_or_default();
     for (number, step) in plan.steps.iter().enumerate() {
         let bytes = step.expected.map(|footprint| footprint.bytes);
         let source = step.expected.map_or("", |footprint| footprint.source.word());
         let head = vec![
             span(format!("{} ", number + 1), Role::Dim),
-            span(format!("{} {:<width$}  ", step.action.verb(), step.action.subject()), Role::Text),
+            span(format!("{:<width$}  ", what(step)), Role::Text),
             span(format!("{:>8}", or_unknown(bytes)), Role::Text),
         ];
         lines.extend(with_words(head, &[source, "  ", &step.reason].concat(), room));
@@ -158,8 +158,10 @@ pub fn proposed_lines(plan: &Plan, room: usize) -> Vec<Vec<Span<'static>>> {
         let head = vec![span("  stays ", Role::Dim), span(kept.name.clone(), Role::Text)];
         lines.extend(with_words(head, &kept.reason, room));
     }
-    lines.push(Vec::new());
-    lines.push(sum(plan));
+    if frees(plan) || !plan.steps.is_empty() {
+        lines.push(Vec::new());
+        lines.push(sum(plan));
+    }
     lines
 }
 

@@ -312,7 +312,7 @@ const NAMES: u16 = 15;
 /// A name and what it says, dim and plain.
 fn pair(name: &str, value: &str, width: usize) -> Vec<Line> {
     let width = u16::try_from(width).unwrap_or(u16::MAX);
-    let mut lines = told(name, value, (NAMES.min(width / 3), width));
+    let mut lines = told(name, value, (NAMES.min(width * 2 / 5), width));
     for line in &mut lines {
         line[0].1 = Role::Dim;
     }
