@@ -158,7 +158,7 @@ pub fn proposed_lines(plan: &Plan, room: usize) -> Vec<Vec<Span<'static>>> {
         let head = vec![span("  stays ", Role::Dim), span(kept.name.clone(), Role::Text)];
         lines.extend(with_words(head, &kept.reason, room));
     }
-    if frees(plan) || !plan.steps.is_empty() {
+    if plan.target.is_some() || !plan.steps.is_empty() {
         lines.push(Vec::new());
         lines.push(sum(plan));
     }

@@ -23,7 +23,8 @@ const COLUMNS: [Column; 6] = [
     column("mode", Kind::Text, 0),
     column("strength", Kind::Text, 3),
     column("terms", Kind::Text, 4),
-    column("would now", Kind::Name, 0),
+    // Wide enough that nothing moves when a plan changes.
+    column("would now", Kind::Name, 0).at_least(28),
     column("frees", Kind::Figure, 2),
 ];
 
@@ -274,7 +275,7 @@ fn draw_standing(canvas: &mut Canvas<'_>, area: Rect, policy: &PolicyView) {
 fn standing_lines(policy: &PolicyView, width: usize) -> Vec<Line> {
     let mut lines = today_lines(&policy.today, width);
     if policy.standing.is_empty() {
-        lines.push(vec![span("no rule of its own is set", Role::Dim)]);
+        lines.push(vec![span("no rule holds at every level", Role::Dim)]);
     }
     for rule in &policy.standing {
         let key = rule.key.strip_prefix("rules.").unwrap_or(&rule.key);
