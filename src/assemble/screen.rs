@@ -29,6 +29,7 @@ pub fn screen(
     let theme = theme(config, &themes, (surroundings, abilities))?;
     Ok(move |link| Start {
         link,
+        settings: None,
         keymap,
         themes,
         theme,
