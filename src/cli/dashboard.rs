@@ -35,7 +35,7 @@ pub fn run(context: &Context, panic_after: Option<Duration>) -> Result<ExitCode>
         let mut snapshots = running.link.snapshots();
         let has_sample = snapshots.wait_for(|snapshot| snapshot.sample.is_some());
         tokio::time::timeout(FIRST_SAMPLE, has_sample).await.ok();
-        let shown = crate::tui::run(screen(Arc::clone(&running.link))).await;
+        let shown = crate::tui::run(screen(Arc::clone(&running.link), running.door.clone())).await;
         let ended = running.ended();
         running.stop().await;
         match (ended, shown) {

@@ -33,7 +33,7 @@ const START: i64 = 1_700_000_000;
 
 /// What the overview asks to be read: how the rules stand is in its head.
 const OVERVIEW: Attention =
-    Attention { processes: false, details: None, policy: true, unfocused: false };
+    Attention { processes: false, details: None, policy: true, unfocused: false, watched: true };
 
 fn moment() -> Moment {
     Moment::new(Wall::from_second(START).unwrap(), NOW)

@@ -227,7 +227,7 @@ fn event(facts: &mut Facts, scene: &Scene<'_>, event: &Event) {
     match &event.body {
         EventBody::ActionStarted { action, .. } => action_facts(facts, action),
         EventBody::ActionEnded { outcome, .. } => outcome_facts(facts, outcome),
-        EventBody::Proposed { plan: proposed, mode } => {
+        EventBody::Proposed { plan: proposed, mode, .. } => {
             facts.add("mode", format!("{mode}: {}", policy::meaning(*mode)));
             facts.heading("the plan");
             let width = usize::from(facts.width);
