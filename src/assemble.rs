@@ -471,6 +471,47 @@ impl Journal for StoreJournal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Deed, Event, ProcessKey, Target};
+
+    #[tokio::test]
+    async fn an_action_whose_debt_is_on_no_disk_is_not_confirmed() {
+        let folder = tempfile::tempdir().unwrap();
+        let retention = Retention { days: 1, bytes: Bytes::mib(1) };
+        let (health, _said) = mpsc::channel(HEALTH);
+        let now = Wall::UNIX_EPOCH;
+        let (store, _) = Store::open(folder.path(), retention, now, health.clone()).unwrap();
+        let journal = StoreJournal::new(store, health);
+        let key = ProcessKey { pid: 7, started: 70 };
+        let debt = Debt {
+            component: "process:x".into(),
+            name: "x".into(),
+            target: Target::Process { key },
+            undo: Deed::Resume,
+        };
+        let confirmed = async |seq| {
+            let body = EventBody::Note { text: "about to pause".into() };
+            let (confirm, confirmed) = oneshot::channel();
+            journal.record_action(Event { seq, time: now, body }, confirm);
+            confirmed.await
+        };
+        journal.owe(debt.clone());
+        assert_eq!(confirmed(1).await, Ok(Ok(())));
+        // The disk is taken, and more comes than may wait for it.
+        let holder = rusqlite::Connection::open(folder.path().join(crate::store::FILE)).unwrap();
+        holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        while !journal.is_debt_lost.get() {
+            journal.owe(debt.clone());
+        }
+        holder.execute_batch("COMMIT").unwrap();
+        let refused = confirmed(2).await;
+        assert_eq!(refused, Ok(Err("what it must take back is on no disk".to_owned())));
+        // Only the action that it belongs to.
+        let mut next = confirmed(3).await;
+        while next != Ok(Ok(())) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            next = confirmed(3).await;
+        }
+    }
 
     #[test]
     fn rules_act_only_where_the_lock_is_held_or_no_machine_is_meant() {
