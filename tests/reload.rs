@@ -255,6 +255,10 @@ fn what_would_not_stand_is_refused_with_its_reason() {
     }
     assert_eq!(home.text(), "profile = \"careful\"\n");
 
+    fs::set_permissions(home.file(), Permissions::from_mode(0o660)).unwrap();
+    let found = refused("rules.on_warning", "[[\"sync\"]]");
+    assert!(found.contains("is writable by its group"), "{found}");
+
     let door =
         ConfigDoor::of(&home.load_with(&[("PLIMSOLL_RULES_MODE", "off")]), Bytes::gib(16), None);
     let found = door.unwrap().propose(&change("rules.mode", "\"act\"")).unwrap_err();
