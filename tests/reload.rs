@@ -125,7 +125,8 @@ async fn the_file_that_was_right_before_takes_the_fault_back() {
     let home = Home::with("theme = \"light\"\n");
     let running = home.demo().await;
     let mut outcomes = running.reloading().unwrap().outcomes();
-    home.write("theme = \n");
+    // Deeper than any parser should follow.
+    home.write(&format!("theme = {}\n", "[".repeat(100_000)));
     assert!(matches!(next(&mut outcomes).await, Reread::Refused { .. }));
     home.write("theme = \"light\"\n");
     let note = "config read again: nothing changed".to_owned();
