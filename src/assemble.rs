@@ -3,7 +3,10 @@
 
 mod holder;
 mod keeper;
+pub mod reload;
 mod screen;
+mod settings;
+mod write_back;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,20 +18,17 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::act::Order;
 use crate::act::signals;
-use crate::config::schema::ProfileChoice;
-use crate::config::{self, LoadedConfig};
+use crate::config::LoadedConfig;
 use crate::domain::event::EventBody;
-use crate::domain::snapshot::{Mode, ProfileView};
-use crate::domain::{Bytes, Debt, Event, Level, Moment, Wall};
+use crate::domain::snapshot::Mode;
+use crate::domain::{Bytes, Debt, Event, Level, Moment, SettingDoor, Wall};
 use crate::engine::attach::ObservingLink;
 use crate::engine::clock::Clock;
 use crate::engine::executor::Hands;
-use crate::engine::input::{Answered, ComponentRule, Hook, Past, Regime, RegimeFor, Settings};
+use crate::engine::input::{Answered, Hook, Past, Regime};
 use crate::engine::journal::{Journal, NoJournal};
 use crate::engine::link::{Attention, Command, Link};
 use crate::engine::{Engine, FaultSender, Parts};
-use crate::policy::limits::System;
-use crate::policy::rules::Rules;
 use crate::recording::Playback;
 use crate::runtime::Runtime;
 use crate::runtime::demo::DemoRuntime;
@@ -36,15 +36,18 @@ use crate::runtime::ollama::{self, HostAddress, Ollama};
 use crate::runtime::replay::ReplayRuntime;
 use crate::sense::demo::DemoSensors;
 use crate::sense::replay::ReplaySensors;
-use crate::sense::{self, Sensors, Want};
+use crate::sense::{self, Sensors};
 use crate::simulation::{Scenario, SharedWorld, World};
 use crate::store::{Health, Restored, Retention, Store, StoreError};
 
 use holder::{Holding, Role};
 use keeper::{Keeper, Kept};
+use reload::Reloading;
 
 pub use holder::{NotGuarding, attach, lock_file, system_lock_file};
 pub use screen::screen;
+pub use settings::settings;
+pub use write_back::ConfigDoor;
 
 /// Seconds since 1970 at which the demo begins: the same on each run, so that
 /// its pictures are.
@@ -61,10 +64,6 @@ const CLOSING: Duration = Duration::from_millis(200);
 
 /// How soon the end of a recording is said.
 const END_SEEN: Duration = Duration::from_millis(500);
-
-/// Memory assumed while nobody can read it: only the profile's choice hangs
-/// on it, and small machines are what this is for.
-const ASSUMED_TOTAL: Bytes = Bytes::gib(16);
 
 /// Where the picture comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,26 +87,27 @@ pub struct Edges {
 }
 
 /// What is asked of an engine that is started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Terms {
+#[derive(Clone, Copy, Default)]
+struct Terms {
     /// It takes the lock or does not start, and nobody looks until somebody
     /// attaches.
-    pub headless: bool,
-    /// SIGHUP has the config read again.
-    pub sighup: bool,
+    headless: bool,
     /// Sensors are read at least this often.
-    pub at_least_every: Option<Duration>,
+    at_least_every: Option<Duration>,
 }
 
 /// A grip on a running engine: our own, or that of another plimsoll.
 pub struct Running {
     pub link: Arc<dyn Link>,
+    /// Where the user's config is changed; a recording has none.
+    pub door: Option<Arc<dyn SettingDoor>>,
     /// `None`: it is another's.
     own: Option<Own>,
 }
 
 struct Own {
     began: Began,
+    reloading: Option<Reloading>,
     keeper: Keeper,
 }
 
@@ -137,11 +137,25 @@ impl Running {
         })
     }
 
+    /// The reading of the config anew, if the engine is ours and follows it.
+    pub fn reloading(&self) -> Option<&Reloading> {
+        self.own.as_ref()?.reloading.as_ref()
+    }
+
+    /// From now on SIGHUP has the config read again. For use without a screen,
+    /// whose end SIGHUP is.
+    pub fn reload_on_hangup(&mut self) -> std::io::Result<()> {
+        match self.own.as_mut().and_then(|own| own.reloading.as_mut()) {
+            Some(reloading) => reloading.on_hangup(),
+            None => Ok(()),
+        }
+    }
+
     /// Stops the engine if it is ours; what it decided is on its way to disk.
     pub async fn stop(self) {
-        if let Some(own) = self.own {
-            own.keeper.end().await;
-        }
+        let Some(own) = self.own else { return };
+        drop(own.reloading);
+        own.keeper.end().await;
     }
 }
 
@@ -202,68 +216,23 @@ fn replay(file: &std::path::Path) -> Result<Edges> {
     })
 }
 
-/// What the engine is told of this machine and this config.
-pub fn settings(config: &LoadedConfig, edges: &mut Edges) -> Result<Settings> {
-    let first = edges.sensors.read(&Want::default(), edges.clock.now());
-    let total = first.memory.map_or(ASSUMED_TOTAL, |memory| memory.total);
-    // Checked here, where a wrong limit can still end the start.
-    config.limits(system(), total)?;
-    Ok(Settings {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        mode: edges.mode,
-        host: edges.sensors.host(),
-        own_uid: rustix::process::getuid().as_raw(),
-        interval: config.config.interval,
-        graph: Duration::from_secs(u64::from(config.config.history.graph_minutes) * 60),
-        regime_for: regime_for(config.clone(), total),
-        components: components(config),
-        hooks: Vec::new(),
-        may_act: false,
-        runtime_kind: edges.runtime.kind(),
-        endpoint: edges.runtime.endpoint().clone(),
-    })
-}
-
-fn system() -> System {
-    if sense::IS_MAC { System::Mac } else { System::Linux }
-}
-
-fn regime_for(config: LoadedConfig, at_start: Bytes) -> RegimeFor {
-    Arc::new(move |total| {
-        let chosen = config
-            .limits(system(), total.unwrap_or(at_start))
-            // A total that changed while running may no longer suit the
-            // user's numbers: those of the start go on.
-            .or_else(|_| config.limits(system(), at_start));
-        match chosen {
-            Ok(chosen) => {
-                let name = chosen.profile.name().to_owned();
-                let rules = Rules::of(chosen.profile, config.config.profile != ProfileChoice::Auto);
-                let profile = ProfileView { name, why: chosen.why };
-                Regime { profile, limits: chosen.limits, rules }
-            }
-            Err(error) => {
-                let profile = crate::policy::limits::Profile::auto(system(), at_start);
-                let view = ProfileView { name: profile.name().into(), why: error.to_string() };
-                Regime { profile: view, limits: profile.limits(), rules: Rules::plain() }
-            }
-        }
-    })
-}
-
-fn components(config: &LoadedConfig) -> Vec<ComponentRule> {
-    let rule = |component: &config::schema::ComponentRule| ComponentRule {
-        pattern: component.pattern.clone(),
-        pinned: component.pinned,
-        priority: component.priority,
-        ..ComponentRule::default()
-    };
-    config.config.components.iter().map(rule).collect()
-}
-
 /// Starts an engine, or attaches to the one that acts on this machine already.
 /// Must run inside a tokio runtime.
-pub async fn start(config: &LoadedConfig, source: &Source, terms: Terms) -> Result<Running> {
+pub async fn start(config: &LoadedConfig, source: &Source) -> Result<Running> {
+    start_on(config, source, Terms::default()).await
+}
+
+/// Starts an engine that nobody looks at and that holds this machine, or
+/// nothing. `at_least_every`: for a single decision, which waits for samples.
+pub async fn guard(
+    config: &LoadedConfig,
+    source: &Source,
+    at_least_every: Option<Duration>,
+) -> Result<Running> {
+    start_on(config, source, Terms { headless: true, at_least_every }).await
+}
+
+async fn start_on(config: &LoadedConfig, source: &Source, terms: Terms) -> Result<Running> {
     let role = match source {
         Source::Live if terms.headless => Role::Own(holder::guard(config).await?),
         Source::Live => holder::role(config).await,
@@ -275,7 +244,10 @@ pub async fn start(config: &LoadedConfig, source: &Source, terms: Terms) -> Resu
         Role::Attached(link) => {
             // The holder's own screen may be out of sight.
             attend(&link, Attention::default());
-            Ok(Running { link: Arc::new(link), own: None })
+            let total = settings::total_of(&link.snapshots().borrow());
+            // Its holder sees by itself that the file was written.
+            let door = ConfigDoor::of(config, total, None);
+            Ok(Running { link: Arc::new(link), door, own: None })
         }
     }
 }
@@ -291,7 +263,8 @@ fn start_own(
     terms: Terms,
 ) -> Result<Running> {
     let mut edges = edges(source, config)?;
-    let mut settings = settings(config, &mut edges)?;
+    let total = settings::total(&mut edges);
+    let mut settings = settings::settings_at(config, &edges, total)?;
     settings.may_act = may_act(edges.mode, &holding);
     if let Some(longest) = terms.at_least_every {
         settings.interval = Some(settings.interval.map_or(longest, |span| span.min(longest)));
@@ -318,13 +291,11 @@ fn start_own(
     if terms.headless && terms.at_least_every.is_none() {
         attend(&link, Attention::NONE);
     }
-    // As one: of what is about the same only the last would be kept.
-    let notes = Some(edges.notes.join("; ")).filter(|notes| !notes.is_empty());
-    let notes = notes.map(|notes| ("settings", notes));
-    let told = trouble.map(|trouble| ("history", trouble)).into_iter().chain(notes);
-    for (about, text) in told.chain(holding.note.map(|note| ("engine", note))) {
-        faults.tell(about, text);
-    }
+    tell_at_start(&faults, &edges.notes, [("history", trouble), ("engine", holding.note)]);
+    // A recording, and a single decision, have the config they began with.
+    let follows = edges.playback.is_none() && terms.at_least_every.is_none();
+    let reloading = follows.then(|| reload::start(config.clone(), total, faults.clone()));
+    let door = reloading.as_ref().and_then(|r| ConfigDoor::of(config, total, Some(r.poke())));
     if let Some(playback) = edges.playback {
         tokio::spawn(tell_the_end(playback, faults.clone()));
     }
@@ -335,7 +306,22 @@ fn start_own(
         None => Arc::new(link),
         Some(reason) => Arc::new(ObservingLink::new(link, reason)),
     };
-    Ok(Running { link, own: Some(Own { began, keeper }) })
+    Ok(Running { link, door, own: Some(Own { began, reloading, keeper }) })
+}
+
+/// What is to be said as soon as it runs.
+fn tell_at_start(
+    faults: &FaultSender,
+    notes: &[String],
+    others: [(&'static str, Option<String>); 2],
+) {
+    // As one: of what is about the same only the last would be kept.
+    let notes = Some(notes.join("; ")).filter(|notes| !notes.is_empty());
+    for (about, text) in [("settings", notes)].into_iter().chain(others) {
+        if let Some(text) = text {
+            faults.tell(about, text);
+        }
+    }
 }
 
 /// Only who holds this machine acts on it by rule; a demo is nobody's machine.

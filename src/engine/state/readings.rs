@@ -153,6 +153,7 @@ impl State {
         self.settings.hooks = configured.hooks;
         self.take_regime();
         self.rebuild_components();
+        self.tell(EventBody::Note { text: configured.note });
     }
 
     fn follow_level(&mut self) {
