@@ -44,7 +44,7 @@ use holder::{Holding, Role};
 use keeper::{Keeper, Kept};
 use reload::Reloading;
 
-pub use holder::{NotGuarding, attach, lock_file, system_lock_file};
+pub use holder::{NotGuarding, attach, listens_beside, lock_file, system_lock_file};
 pub use screen::screen;
 pub use settings::settings;
 pub use write_back::ConfigDoor;
