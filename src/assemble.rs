@@ -42,7 +42,7 @@ use holder::{Holding, Role};
 use keeper::{Keeper, Kept};
 use reload::Reloading;
 
-pub use holder::{NotGuarding, attach, lock_file, system_lock_file};
+pub use holder::{NotGuarding, attach, listens_beside, lock_file, system_lock_file};
 pub use screen::screen;
 pub use settings::settings;
 pub use write_back::ConfigDoor;
@@ -82,13 +82,13 @@ pub struct Edges {
 }
 
 /// What is asked of an engine that is started.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Terms {
+#[derive(Clone, Copy, Default)]
+struct Terms {
     /// It takes the lock or does not start, and nobody looks until somebody
     /// attaches.
-    pub headless: bool,
+    headless: bool,
     /// Sensors are read at least this often.
-    pub at_least_every: Option<Duration>,
+    at_least_every: Option<Duration>,
 }
 
 /// A grip on a running engine: our own, or that of another plimsoll.
@@ -148,10 +148,9 @@ impl Running {
 
     /// Stops the engine if it is ours; what it decided is on its way to disk.
     pub async fn stop(self) {
-        if let Some(own) = self.own {
-            drop(own.reloading);
-            own.keeper.end().await;
-        }
+        let Some(own) = self.own else { return };
+        drop(own.reloading);
+        own.keeper.end().await;
     }
 }
 
@@ -214,7 +213,21 @@ fn replay(file: &std::path::Path) -> Result<Edges> {
 
 /// Starts an engine, or attaches to the one that acts on this machine already.
 /// Must run inside a tokio runtime.
-pub async fn start(config: &LoadedConfig, source: &Source, terms: Terms) -> Result<Running> {
+pub async fn start(config: &LoadedConfig, source: &Source) -> Result<Running> {
+    start_on(config, source, Terms::default()).await
+}
+
+/// Starts an engine that nobody looks at and that holds this machine, or
+/// nothing. `at_least_every`: for a single decision, which waits for samples.
+pub async fn guard(
+    config: &LoadedConfig,
+    source: &Source,
+    at_least_every: Option<Duration>,
+) -> Result<Running> {
+    start_on(config, source, Terms { headless: true, at_least_every }).await
+}
+
+async fn start_on(config: &LoadedConfig, source: &Source, terms: Terms) -> Result<Running> {
     let role = match source {
         Source::Live if terms.headless => Role::Own(holder::guard(config).await?),
         Source::Live => holder::role(config).await,
@@ -273,15 +286,9 @@ fn start_own(
     if terms.headless && terms.at_least_every.is_none() {
         attend(&link, Attention::NONE);
     }
-    // As one: of what is about the same only the last would be kept.
-    let notes = Some(edges.notes.join("; ")).filter(|notes| !notes.is_empty());
-    let notes = notes.map(|notes| ("settings", notes));
-    let told = trouble.map(|trouble| ("history", trouble)).into_iter().chain(notes);
-    for (about, text) in told.chain(holding.note.map(|note| ("engine", note))) {
-        faults.tell(about, text);
-    }
-    // A recording is played by the config it was started with.
-    let follows = edges.playback.is_none();
+    tell_at_start(&faults, &edges.notes, [("history", trouble), ("engine", holding.note)]);
+    // A recording, and a single decision, have the config they began with.
+    let follows = edges.playback.is_none() && terms.at_least_every.is_none();
     let reloading = follows.then(|| follow(config, total, &faults)).flatten();
     let poke = reloading.as_ref().map(Reloading::poke);
     let door = follows.then(|| ConfigDoor::of(config, total, poke)).flatten();
@@ -296,6 +303,21 @@ fn start_own(
         Some(reason) => Arc::new(ObservingLink::new(link, reason)),
     };
     Ok(Running { link, door, own: Some(Own { began, reloading, keeper }) })
+}
+
+/// What is to be said as soon as it runs.
+fn tell_at_start(
+    faults: &FaultSender,
+    notes: &[String],
+    others: [(&'static str, Option<String>); 2],
+) {
+    // As one: of what is about the same only the last would be kept.
+    let notes = Some(notes.join("; ")).filter(|notes| !notes.is_empty());
+    for (about, text) in [("settings", notes)].into_iter().chain(others) {
+        if let Some(text) = text {
+            faults.tell(about, text);
+        }
+    }
 }
 
 /// Only who holds this machine acts on it by rule; a demo is nobody's machine.

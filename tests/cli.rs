@@ -56,9 +56,15 @@ fn wrong_usage_ends_with_2_and_a_way_out() {
 #[test]
 fn help_and_version_fit_a_terminal() {
     let home = Home::new();
-    for arguments in
-        [&["--help"][..], &["status", "--help"], &["record", "--help"], &["config", "--help"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["status", "--help"],
+        &["record", "--help"],
+        &["config", "--help"],
+        &["guard", "--help"],
+        &["service", "--help"],
+        &["service", "install", "--help"],
+    ] {
         let said = home.run(arguments);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{arguments:?}");
         let widest = said.out.lines().map(|line| line.chars().count()).max().unwrap();

@@ -238,12 +238,29 @@ fn the_log_is_opened_anew_at_sighup() {
     assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
     fs::rename(&log, &old).unwrap();
     guard.signal(Signal::HUP);
-    wait_until("a new file", || read(&log).contains("guard reads its config again"));
+    wait_until("a new file", || read(&log).contains("config read again"));
     guard.signal(Signal::TERM);
     assert_eq!(guard.wait_for_end(), Some(143));
     assert!(read(&log).contains("guard ends"), "{}", read(&log));
     assert!(!read(&old).contains("guard ends"));
     assert_eq!(guard.said(), "", "what is in the log is not on stderr");
+}
+
+#[test]
+fn a_config_is_read_again_at_sighup_and_a_wrong_one_changes_nothing() {
+    let home = Home::new();
+    let mut guard = Guard::holding(&home, &[]);
+    home.config(b"[levels]\nwarning = 71\n");
+    guard.signal(Signal::HUP);
+    guard.wait_for_line("config read again");
+    home.config(b"[levels]\nwarnin = 71\n");
+    guard.signal(Signal::HUP);
+    guard.wait_for_line("config refused: ");
+    let said = guard.said();
+    let refused = said.lines().find(|line| line.contains("config refused: ")).unwrap();
+    assert!(refused.contains("line 2") && refused.contains("warnin"), "{said}");
+    guard.signal(Signal::TERM);
+    assert_eq!(guard.wait_for_end(), Some(143));
 }
 
 // ---------------------------------------------------------------- the log

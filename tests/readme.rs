@@ -78,8 +78,10 @@ impl Home {
         }
         // What would run on ends by itself; what would ask has its answer.
         let has = |word: &str| arguments.iter().any(|found| found == word);
-        if has("guard") && !has("--once") {
-            command.arg("--once");
+        if has("guard") {
+            // Nothing is to be done here, so nothing has to be waited for.
+            command.env("PLIMSOLL_RULES_GRACE", "0s");
+            command.args(["--once"].iter().filter(|_| !has("--once")));
         }
         if has("service") && !has("status") {
             command.arg("--yes");

@@ -173,7 +173,7 @@ fn verified(folder: &Path, scope: &[&str], path: &Path) -> Option<(bool, String)
             Some((output.status.success(), said))
         }
         Err(_) => {
-            writeln!(std::io::stderr(), "skipped: there is no systemd-analyze here").unwrap();
+            writeln!(std::io::stderr(), "skipped: there is no systemd-analyze here").ok();
             None
         }
     }

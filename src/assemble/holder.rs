@@ -76,6 +76,15 @@ pub fn system_lock_file() -> PathBuf {
     Path::new(SYSTEM_FOLDER).join(LOCK)
 }
 
+/// Somebody listens beside this lock, as far as that can be seen from outside.
+pub fn listens_beside(lock: &Path) -> bool {
+    is_socket(&lock.with_file_name(SOCKET))
+}
+
+pub(super) fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|there| there.file_type().is_socket())
+}
+
 /// Takes the lock, for one who does nothing without it.
 pub(super) async fn guard(config: &LoadedConfig) -> Result<Holding, NotGuarding> {
     let folder = config.paths.runtime_dir.as_ref().ok_or(NotGuarding::NoFolder)?;

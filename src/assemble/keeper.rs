@@ -1,9 +1,6 @@
 //! Keeps what an engine of this process stands on: the lock and the socket,
 //! as long as it runs, and in their places.
 
-use std::fs;
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,7 +12,7 @@ use crate::engine::attach::{Served, Socket};
 use crate::engine::{Engine, FaultSender, LocalLink};
 
 use super::CLOSING;
-use super::holder::{SOCKET, chain};
+use super::holder::{SOCKET, chain, is_socket};
 
 /// How often it is looked whether lock and socket are still there. A session
 /// that ends may take its runtime folder along.
@@ -66,10 +63,6 @@ impl Kept {
         }
         Ok(())
     }
-}
-
-fn is_socket(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|there| there.file_type().is_socket())
 }
 
 /// The engine's task and what it stands on.

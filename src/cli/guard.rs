@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::act::service::notify::Notifier;
-use crate::assemble::{self, Source, Terms};
+use crate::assemble::{self, Running, Source};
 use crate::config::LoadedConfig;
 
 use self::lines::{Format, Lines};
@@ -70,18 +70,15 @@ async fn guard(
 ) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let notifier = Notifier::new(context.surroundings.variable("NOTIFY_SOCKET"));
-    let terms = Terms { headless: true, at_least_every: args.once.then_some(once::PACE) };
-    let mut running = assemble::start(config, &context.source, terms).await?;
-    if !args.once {
-        running.reload_on_hangup().context("listen to SIGHUP")?;
-    }
+    let pace = args.once.then_some(once::PACE);
+    let running = assemble::guard(config, &context.source, pace).await?;
     let lines = lines(args, context);
     let log = Log::start(args.log.clone(), lines.gap()).context("start the log")?;
     let mut watch = Watch::new(&running, (log, lines), notifier);
     watch.begin(&running);
     let over = match args.once {
         true => once::decide(&mut watch, &running, &mut signals).await,
-        false => until_told(&mut watch, &mut signals).await,
+        false => until_told(&mut watch, &running, &mut signals).await,
     };
     let why = running.ended();
     watch.stopping();
@@ -109,7 +106,7 @@ enum Over {
 fn lines(args: &Args, context: &Context) -> Lines {
     let is_journal = || {
         let named = context.surroundings.variable("JOURNAL_STREAM");
-        args.log.is_none() && named.is_some_and(|named| stderr_is(named))
+        args.log.is_none() && named.is_some_and(stderr_is)
     };
     match args.log_format {
         Format::Json => Lines::Json,
@@ -126,12 +123,12 @@ fn stderr_is(named: &str) -> bool {
 }
 
 /// Passes on what happens until a signal ends it.
-async fn until_told(watch: &mut Watch, signals: &mut Signals) -> Over {
+async fn until_told(watch: &mut Watch, running: &Running, signals: &mut Signals) -> Over {
     loop {
         tokio::select! {
             biased;
             told = signals.next() => match told {
-                Told::Reload => watch.reload(),
+                Told::Reload => watch.reload(running).await,
                 Told::End(code) => return Over::Told(code),
             },
             is_alive = watch.changed() => match is_alive {

@@ -308,6 +308,10 @@ fn guard(lock: Option<&Path>) -> (bool, String) {
         Holder::Nobody => (false, format!("none: nobody holds {shown}")),
         Holder::Somebody(Some(pid)) => (true, format!("pid {pid} holds {shown}")),
         Holder::Somebody(None) => (true, format!("somebody holds {shown}")),
+        // As the guard of the system is to everybody else.
+        Holder::Unknown if assemble::listens_beside(lock) => {
+            (true, format!("another user's listens beside {shown}"))
+        }
         Holder::Unknown => (false, format!("unknown: {shown} cannot be read")),
     }
 }

@@ -40,8 +40,8 @@ pub(super) fn system(started: &Started) -> String {
     format!(
         "# {MARK} --system.
 # Config: /etc/plimsoll/config.toml. History: /var/lib/plimsoll. Lock and
-# socket: /run/plimsoll, for this guard's user and root alone; the dashboards
-# of other users see that it is there, observe, and say so.
+# socket: /run/plimsoll, for this guard's user alone; the dashboards of others
+# see that it is there, observe, and say so.
 
 [Unit]
 Description=Guard of memory for local models

@@ -4,12 +4,15 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
 use tokio::sync::watch::Receiver;
+use tokio::time::timeout;
 
 use crate::act::service::notify::Notifier;
+use crate::assemble::reload::Reread;
 use crate::assemble::{Began, Running};
 use crate::cli::exit::ExitCode;
 use crate::cli::status::json::{EventStatus, SetBy};
@@ -18,6 +21,9 @@ use crate::domain::{ActionId, Event, EventBody, EventKind, Level};
 
 use super::lines::{Format, Lines, Weight};
 use super::log::Log;
+
+/// A folder that hangs keeps no signal waiting for longer.
+const REREAD: Duration = Duration::from_secs(5);
 
 pub struct Watch {
     snapshots: Receiver<Arc<Snapshot>>,
@@ -76,11 +82,22 @@ impl Watch {
         Arc::clone(&self.snapshots.borrow())
     }
 
-    /// The reload itself is the engine's: it hears the same signal.
-    pub fn reload(&mut self) {
+    /// Opens the log anew and has the config read again; a wrong one is told
+    /// and changes nothing.
+    pub async fn reload(&mut self, running: &Running) {
         self.log.reopen();
         self.notifier.tell("RELOADING=1");
-        self.own(Weight::Notice, "guard reads its config again");
+        let reread = match running.reloading() {
+            Some(reloading) => timeout(REREAD, reloading.reload_now()).await.ok().flatten(),
+            None => None,
+        };
+        match reread {
+            Some(Reread::Taken { note, .. }) => self.own(Weight::Notice, &note),
+            Some(Reread::Refused { fault }) => {
+                self.own(Weight::Warning, &format!("config refused: {fault}"));
+            }
+            None => self.own(Weight::Warning, "the config was not read again: no answer"),
+        }
         self.notifier.tell("READY=1");
     }
 
