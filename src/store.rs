@@ -169,13 +169,13 @@ impl Store {
         self.send(Message::Choice(choice))
     }
 
-    /// Remembers a debt; one of the same component and kind is replaced. It is
-    /// on the disk no later than any event recorded after it.
+    /// Remembers a debt; one of the same component, target and kind is
+    /// replaced. It is on the disk no later than any event recorded after it.
     pub fn owe(&self, debt: Debt) -> Result<(), StoreError> {
         self.send(Message::Owe(debt))
     }
 
-    /// Forgets the debt of this component and kind.
+    /// Forgets the debt of this component, target and kind.
     pub fn settle(&self, debt: Debt) -> Result<(), StoreError> {
         self.send(Message::Settle(debt))
     }

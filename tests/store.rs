@@ -117,7 +117,7 @@ fn a_history_of_the_first_version_is_brought_to_this_one() {
 }
 
 #[test]
-fn a_component_owes_one_deed_of_a_kind_until_it_is_settled() {
+fn each_target_owes_one_deed_of_a_kind_until_it_is_settled() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path());
     let unlimit = |to| debt("unit:a", Deed::Unlimit { to });
@@ -137,6 +137,17 @@ fn a_component_owes_one_deed_of_a_kind_until_it_is_settled() {
     close(store);
     let (store, restored) = open(folder.path());
     assert_eq!(restored.debts, [debt("unit:a", Deed::Resume)]);
+    // A name that has come to mean another process owes for each of the two.
+    let key = ProcessKey { pid: 8, started: 80 };
+    let other = Debt { target: Target::Process { key }, ..debt("unit:a", Deed::Resume) };
+    store.owe(other.clone()).unwrap();
+    close(store);
+    let (store, restored) = open(folder.path());
+    assert_eq!(restored.debts, [debt("unit:a", Deed::Resume), other.clone()]);
+    store.settle(debt("unit:a", Deed::Resume)).unwrap();
+    close(store);
+    let (store, restored) = open(folder.path());
+    assert_eq!(restored.debts, [other]);
     close(store);
 }
 

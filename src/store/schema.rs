@@ -22,12 +22,14 @@ use crate::domain::time::Wall;
 /// Each entry takes the database from its index to the next version.
 const MIGRATIONS: [&str; 2] = [
     EVENTS,
-    // What is to be taken back, one of a kind for each component.
+    // What is to be taken back: one of a kind for each component and target,
+    // since a name may come to mean another process.
     "CREATE TABLE debts (
         component TEXT NOT NULL,
         undo TEXT NOT NULL,
+        target TEXT NOT NULL,
         body TEXT NOT NULL,
-        PRIMARY KEY (component, undo)
+        PRIMARY KEY (component, undo, target)
     ) WITHOUT ROWID;",
 ];
 
@@ -230,7 +232,8 @@ fn debts(connection: &Connection) -> rusqlite::Result<Vec<Debt>> {
     if version(connection)? < 2 {
         return Ok(Vec::new());
     }
-    let mut statement = connection.prepare("SELECT body FROM debts ORDER BY component, undo")?;
+    let mut statement =
+        connection.prepare("SELECT body FROM debts ORDER BY component, undo, target")?;
     let bodies = statement.query_map([], |row| row.get::<_, String>(0))?;
     let read = |body: rusqlite::Result<String>| {
         body.map(|body| serde_json::from_str::<Debt>(&body).ok()).transpose()

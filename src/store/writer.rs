@@ -135,7 +135,8 @@ impl Writer {
     fn forget_waiting(&mut self, debt: &Debt) {
         self.waiting.retain(|entry| match entry {
             Entry::Owe(other) | Entry::Settle(other) => {
-                other.component != debt.component || kind(&other.undo) != kind(&debt.undo)
+                let is_same = other.component == debt.component && other.target == debt.target;
+                !is_same || kind(&other.undo) != kind(&debt.undo)
             }
             Entry::Event(_) | Entry::Choice(_) => true,
         });
@@ -187,8 +188,7 @@ fn insert(transaction: &Transaction<'_>, event: &Event) -> rusqlite::Result<()> 
         }
         _ => None,
     };
-    let body = serde_json::to_string(event)
-        .map_err(|fault| rusqlite::Error::ToSqlConversionFailure(fault.into()))?;
+    let body = json(event)?;
     let mut statement = transaction.prepare(
         "INSERT INTO events (seq, time_ms, kind, action, body) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
@@ -227,19 +227,25 @@ fn choose(transaction: &Transaction<'_>, choice: &Choice) -> rusqlite::Result<()
 }
 
 fn owe(transaction: &Transaction<'_>, debt: &Debt) -> rusqlite::Result<()> {
-    let body = serde_json::to_string(debt)
-        .map_err(|fault| rusqlite::Error::ToSqlConversionFailure(fault.into()))?;
+    let (target, body) = (json(&debt.target)?, json(debt)?);
     transaction
-        .prepare("INSERT OR REPLACE INTO debts (component, undo, body) VALUES (?1, ?2, ?3)")?
-        .execute(params![debt.component, kind(&debt.undo), body])?;
+        .prepare(
+            "INSERT OR REPLACE INTO debts (component, undo, target, body) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![debt.component, kind(&debt.undo), target, body])?;
     Ok(())
 }
 
 fn settle(transaction: &Transaction<'_>, debt: &Debt) -> rusqlite::Result<()> {
     transaction
-        .prepare("DELETE FROM debts WHERE component = ?1 AND undo = ?2")?
-        .execute(params![debt.component, kind(&debt.undo)])?;
+        .prepare("DELETE FROM debts WHERE component = ?1 AND undo = ?2 AND target = ?3")?
+        .execute(params![debt.component, kind(&debt.undo), json(&debt.target)?])?;
     Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|fault| rusqlite::Error::ToSqlConversionFailure(fault.into()))
 }
 
 /// A word for good, as the rows of an older plimsoll have it.
