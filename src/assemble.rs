@@ -192,7 +192,7 @@ pub fn settings(config: &LoadedConfig, edges: &mut Edges) -> Result<Settings> {
         own_uid: rustix::process::getuid().as_raw(),
         interval: config.config.interval,
         graph: Duration::from_secs(u64::from(config.config.history.graph_minutes) * 60),
-        regime_for: regime_for(config.clone(), total),
+        regime_for: regime_for(config.clone(), total, system()),
         components: components(config),
         hooks: Vec::new(),
         may_act: false,
@@ -201,17 +201,42 @@ pub fn settings(config: &LoadedConfig, edges: &mut Edges) -> Result<Settings> {
     })
 }
 
+/// What a simulation over a recording is told: as the machine that was
+/// recorded, whatever this one is. Hooks are told nothing by it.
+pub fn simulated(config: &LoadedConfig, file: &std::path::Path) -> Result<Settings> {
+    let mut edges = replay(file)?;
+    let first = edges.sensors.read(&Want::default(), edges.clock.now());
+    let is_mac = matches!(
+        first.memory.as_ref().map(|memory| &memory.parts),
+        Ok(crate::domain::sample::MemoryParts::Mac { .. })
+    );
+    let system = if is_mac { System::Mac } else { System::Linux };
+    let total = first.memory.as_ref().map_or(ASSUMED_TOTAL, |memory| memory.total);
+    config.limits(system, total)?;
+    let servers = first.processes.iter().flat_map(|table| &table.servers);
+    let settings = settings(config, &mut edges)?;
+    Ok(Settings {
+        // Commands and rules are carried out there, if only there.
+        mode: Mode::Live,
+        own_uid: servers.into_iter().find_map(|server| server.uid).unwrap_or_default(),
+        regime_for: regime_for(config.clone(), total, system),
+        hooks: Vec::new(),
+        may_act: true,
+        ..settings
+    })
+}
+
 fn system() -> System {
     if sense::IS_MAC { System::Mac } else { System::Linux }
 }
 
-fn regime_for(config: LoadedConfig, at_start: Bytes) -> RegimeFor {
+fn regime_for(config: LoadedConfig, at_start: Bytes, system: System) -> RegimeFor {
     Arc::new(move |total| {
         let chosen = config
-            .limits(system(), total.unwrap_or(at_start))
+            .limits(system, total.unwrap_or(at_start))
             // A total that changed while running may no longer suit the
             // user's numbers: those of the start go on.
-            .or_else(|_| config.limits(system(), at_start));
+            .or_else(|_| config.limits(system, at_start));
         match chosen {
             Ok(chosen) => {
                 let name = chosen.profile.name().to_owned();
@@ -220,7 +245,7 @@ fn regime_for(config: LoadedConfig, at_start: Bytes) -> RegimeFor {
                 Regime { profile, limits: chosen.limits, rules }
             }
             Err(error) => {
-                let profile = crate::policy::limits::Profile::auto(system(), at_start);
+                let profile = crate::policy::limits::Profile::auto(system, at_start);
                 let view = ProfileView { name: profile.name().into(), why: error.to_string() };
                 Regime { profile: view, limits: profile.limits(), rules: Rules::plain() }
             }

@@ -7,6 +7,7 @@ pub mod dashboard;
 pub mod exit;
 pub mod flags;
 pub mod record;
+mod simulate;
 pub mod status;
 
 use std::io::{self, Write};
@@ -49,6 +50,8 @@ enum Command {
     Status(status::Args),
     /// Write samples and what the model server says to a file
     Record(record::Args),
+    /// What the rules would have done over a recording
+    Simulate(simulate::Args),
     /// The config: write one, show it, check it
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -116,6 +119,7 @@ fn run(line: Line) -> Result<ExitCode> {
         }
         Some(Command::Status(args)) => status::run(&args, &context, &mut out),
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
+        Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)
         }
