@@ -281,7 +281,7 @@ impl Ledger {
         self.count_oom_kills(sample);
         if let Some(bytes) = self.shortfall(sample) {
             let largest = self.findings.recorded_shortfall;
-            self.findings.recorded_shortfall = self.larger(largest, bytes, sample.at, false);
+            self.findings.recorded_shortfall = self.larger(largest, (bytes, false), sample.at);
         }
     }
 
@@ -290,7 +290,7 @@ impl Ledger {
         self.is_modelled = is_modelled;
         if let Some(bytes) = self.shortfall(sample) {
             let largest = self.findings.largest_shortfall;
-            self.findings.largest_shortfall = self.larger(largest, bytes, sample.at, is_modelled);
+            self.findings.largest_shortfall = self.larger(largest, (bytes, is_modelled), sample.at);
         }
     }
 
@@ -327,9 +327,8 @@ impl Ledger {
     fn larger(
         &self,
         largest: Option<Shortfall>,
-        bytes: Bytes,
+        (bytes, modelled): (Bytes, bool),
         at: Moment,
-        modelled: bool,
     ) -> Option<Shortfall> {
         if largest.is_some_and(|largest| largest.bytes >= bytes) {
             return largest;
@@ -344,10 +343,10 @@ impl Ledger {
     pub(super) fn note_event(&mut self, event: &Event, now: Moment) {
         match &event.body {
             EventBody::LevelChanged { from, to, cause, .. } => {
-                self.note_level(*from, *to, cause.as_ref(), now);
+                self.note_level((*from, *to), cause.as_ref(), now);
             }
             EventBody::ActionStarted { id, action, by, expected } => {
-                self.note_started((*id, *by), action, *expected, now);
+                self.note_started((*id, *by), (action, *expected), now);
             }
             EventBody::ActionEnded { id, outcome, .. } => self.note_ended(*id, outcome),
             EventBody::ModelLoaded { model, .. } => {
@@ -358,7 +357,7 @@ impl Ledger {
         }
     }
 
-    fn note_level(&mut self, from: Level, to: Level, cause: Option<&Cause>, now: Moment) {
+    fn note_level(&mut self, (from, to): (Level, Level), cause: Option<&Cause>, now: Moment) {
         self.level = to;
         let (at, at_ms) = (now.wall, self.since_start(now));
         let modelled = self.is_modelled;
@@ -368,9 +367,10 @@ impl Ledger {
             self.left[level as usize] = Some(now);
         }
         let raised = Level::ALL.into_iter().rev().filter(|level| *level > from && *level <= to);
-        let again = raised.filter_map(|level| Some((level, now.since(self.left[level as usize]?))));
+        let mut again =
+            raised.filter_map(|level| Some((level, now.since(self.left[level as usize]?))));
         // The highest of them stands for all.
-        if let Some((level, after)) = again.filter(|(_, after)| *after <= LEVEL_AGAIN).next() {
+        if let Some((level, after)) = again.find(|(_, after)| *after <= LEVEL_AGAIN) {
             let again = LevelAgain { at, at_ms, level, after_ms: millis(after), modelled };
             self.findings.oscillations.levels.push(again);
         }
@@ -379,8 +379,7 @@ impl Ledger {
     fn note_started(
         &mut self,
         (id, by): (ActionId, Origin),
-        action: &Action,
-        expected: Option<Bytes>,
+        (action, expected): (&Action, Option<Bytes>),
         now: Moment,
     ) {
         if let Action::Unload { model } = action {
