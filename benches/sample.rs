@@ -1,10 +1,13 @@
 //! What a sample of this machine costs. Run on Linux; elsewhere every file is
 //! missing and the figures say nothing.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use divan::Bencher;
+use plimsoll::domain::rule::Named;
 use plimsoll::domain::time::{Moment, Monotonic, Wall};
 use plimsoll::sense::linux::LinuxSensors;
 use plimsoll::sense::{Sensors, Want};
@@ -31,6 +34,43 @@ fn moment() -> Moment {
 #[divan::bench(args = [0, 10, 20])]
 fn tick(bencher: Bencher, largest: usize) {
     let want = Want { largest, ..Want::default() };
+    let mut sensors = warmed(&want);
+    bencher.bench_local(|| sensors.read(&want, moment()));
+}
+
+/// A tick that follows so many processes the config names.
+#[divan::bench(args = [0, 10])]
+fn named_processes(bencher: Bencher, count: usize) {
+    let children: Vec<Child> = (0..count).filter_map(|_| child().ok()).collect();
+    let want = naming(&["cmdline:plimsoll-named-*"]);
+    let mut sensors = warmed(&want);
+    let followed = |sensors: &mut LinuxSensors| {
+        let found = sensors.read(&want, moment()).processes;
+        found.map_or(0, |table| table.named.len())
+    };
+    // A child bears our own command line until it has become what it is to be.
+    while followed(&mut sensors) < count {
+        sensors = warmed(&want);
+    }
+    bencher.bench_local(|| sensors.read(&want, moment()));
+    for mut child in children {
+        drop(child.kill().and_then(|()| child.wait()));
+    }
+}
+
+fn child() -> std::io::Result<Child> {
+    Command::new("sleep").arg0("plimsoll-named-child").arg("600").spawn()
+}
+
+fn naming(patterns: &[&str]) -> Want {
+    let named = patterns.iter().filter_map(|text| Named::parse(text)).collect();
+    Want { named, ..Want::default() }
+}
+
+/// A tick that reads every container of this machine: 64 at most.
+#[divan::bench]
+fn named_containers(bencher: Bencher) {
+    let want = naming(&["container:*"]);
     let mut sensors = warmed(&want);
     bencher.bench_local(|| sensors.read(&want, moment()));
 }

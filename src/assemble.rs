@@ -1,35 +1,33 @@
 //! Starts and stops all parts in order. The only place that picks real,
 //! replayed or demo edges.
 
+pub mod hands;
 mod holder;
+pub mod reload;
 mod screen;
+mod settings;
+mod write_back;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::act::Order;
 use crate::act::lock::Lock;
-use crate::act::signals;
-use crate::config::schema::ProfileChoice;
-use crate::config::{self, LoadedConfig};
+use crate::config::LoadedConfig;
 use crate::domain::event::EventBody;
-use crate::domain::snapshot::{Mode, ProfileView};
-use crate::domain::{Bytes, Debt, Event, Level, Moment, Wall};
+use crate::domain::snapshot::Mode;
+use crate::domain::{Bytes, Debt, Moment, SettingDoor, Wall};
 use crate::engine::attach::{ObservingLink, Served};
 use crate::engine::clock::Clock;
-use crate::engine::executor::Hands;
-use crate::engine::input::{Answered, ComponentRule, Hook, Past, Regime, RegimeFor, Settings};
+use crate::engine::input::Past;
 use crate::engine::journal::{Journal, NoJournal};
 use crate::engine::link::{Attention, Command, Link};
 use crate::engine::{Engine, FaultSender, Parts};
-use crate::policy::limits::System;
-use crate::policy::rules::Rules;
 use crate::recording::Playback;
 use crate::runtime::Runtime;
 use crate::runtime::demo::DemoRuntime;
@@ -37,21 +35,21 @@ use crate::runtime::ollama::{self, HostAddress, Ollama};
 use crate::runtime::replay::ReplayRuntime;
 use crate::sense::demo::DemoSensors;
 use crate::sense::replay::ReplaySensors;
-use crate::sense::{self, Sensors, Want};
+use crate::sense::{self, Sensors};
 use crate::simulation::{Scenario, SharedWorld, World};
 use crate::store::{Health, Restored, Retention, Store, StoreError};
 
 use holder::{Holding, Role};
+use reload::Reloading;
 
 pub use holder::attach;
 pub use screen::screen;
+pub use settings::{settings, simulated};
+pub use write_back::ConfigDoor;
 
 /// Seconds since 1970 at which the demo begins: the same on each run, so that
 /// its pictures are.
 const DEMO_START: i64 = 1_768_485_731;
-
-/// What an ended runner gets between TERM and KILL: it saves nothing.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// The store's bad news that may wait; only the newest counts.
 const HEALTH: usize = 8;
@@ -61,10 +59,6 @@ const CLOSING: Duration = Duration::from_millis(200);
 
 /// How soon the end of a recording is said.
 const END_SEEN: Duration = Duration::from_millis(500);
-
-/// Memory assumed while nobody can read it: only the profile's choice hangs
-/// on it, and small machines are what this is for.
-const ASSUMED_TOTAL: Bytes = Bytes::gib(16);
 
 /// Where the picture comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,12 +84,15 @@ pub struct Edges {
 /// A grip on a running engine: our own, or that of another plimsoll.
 pub struct Running {
     pub link: Arc<dyn Link>,
+    /// Where the user's config is changed; a recording has none.
+    pub door: Option<Arc<dyn SettingDoor>>,
     own: Option<Own>,
 }
 
 /// What this process runs, and must end. Dropped in this order: nobody may
 /// attach any more when the lock goes.
 struct Own {
+    reloading: Option<Reloading>,
     served: Option<Served>,
     stop: oneshot::Sender<()>,
     engine: JoinHandle<()>,
@@ -112,9 +109,24 @@ impl Running {
         })
     }
 
+    /// The reading of the config anew, if the engine is ours and follows it.
+    pub fn reloading(&self) -> Option<&Reloading> {
+        self.own.as_ref()?.reloading.as_ref()
+    }
+
+    /// From now on SIGHUP has the config read again. For use without a screen,
+    /// whose end SIGHUP is.
+    pub fn reload_on_hangup(&mut self) -> std::io::Result<()> {
+        match self.own.as_mut().and_then(|own| own.reloading.as_mut()) {
+            Some(reloading) => reloading.on_hangup(),
+            None => Ok(()),
+        }
+    }
+
     /// Stops the engine if it is ours; what it decided is on its way to disk.
     pub async fn stop(self) {
         let Some(own) = self.own else { return };
+        drop(own.reloading);
         drop(own.served);
         // An engine that has ended already needs no telling.
         own.stop.send(()).ok();
@@ -179,90 +191,6 @@ fn replay(file: &std::path::Path) -> Result<Edges> {
     })
 }
 
-/// What the engine is told of this machine and this config.
-pub fn settings(config: &LoadedConfig, edges: &mut Edges) -> Result<Settings> {
-    let first = edges.sensors.read(&Want::default(), edges.clock.now());
-    let total = first.memory.map_or(ASSUMED_TOTAL, |memory| memory.total);
-    // Checked here, where a wrong limit can still end the start.
-    config.limits(system(), total)?;
-    Ok(Settings {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        mode: edges.mode,
-        host: edges.sensors.host(),
-        own_uid: rustix::process::getuid().as_raw(),
-        interval: config.config.interval,
-        graph: Duration::from_secs(u64::from(config.config.history.graph_minutes) * 60),
-        regime_for: regime_for(config.clone(), total, system()),
-        components: components(config),
-        hooks: Vec::new(),
-        may_act: false,
-        runtime_kind: edges.runtime.kind(),
-        endpoint: edges.runtime.endpoint().clone(),
-    })
-}
-
-/// What a simulation over a recording is told: as the machine that was
-/// recorded, whatever this one is. Hooks are told nothing by it.
-pub fn simulated(config: &LoadedConfig, file: &std::path::Path) -> Result<Settings> {
-    let mut edges = replay(file)?;
-    let first = edges.sensors.read(&Want::default(), edges.clock.now());
-    let is_mac = matches!(
-        first.memory.as_ref().map(|memory| &memory.parts),
-        Ok(crate::domain::sample::MemoryParts::Mac { .. })
-    );
-    let system = if is_mac { System::Mac } else { System::Linux };
-    let total = first.memory.as_ref().map_or(ASSUMED_TOTAL, |memory| memory.total);
-    config.limits(system, total)?;
-    let servers = first.processes.iter().flat_map(|table| &table.servers);
-    let settings = settings(config, &mut edges)?;
-    Ok(Settings {
-        // Commands and rules are carried out there, if only there.
-        mode: Mode::Live,
-        own_uid: servers.into_iter().find_map(|server| server.uid).unwrap_or_default(),
-        regime_for: regime_for(config.clone(), total, system),
-        hooks: Vec::new(),
-        may_act: true,
-        ..settings
-    })
-}
-
-fn system() -> System {
-    if sense::IS_MAC { System::Mac } else { System::Linux }
-}
-
-fn regime_for(config: LoadedConfig, at_start: Bytes, system: System) -> RegimeFor {
-    Arc::new(move |total| {
-        let chosen = config
-            .limits(system, total.unwrap_or(at_start))
-            // A total that changed while running may no longer suit the
-            // user's numbers: those of the start go on.
-            .or_else(|_| config.limits(system, at_start));
-        match chosen {
-            Ok(chosen) => {
-                let name = chosen.profile.name().to_owned();
-                let rules = Rules::of(chosen.profile, config.config.profile != ProfileChoice::Auto);
-                let profile = ProfileView { name, why: chosen.why };
-                Regime { profile, limits: chosen.limits, rules }
-            }
-            Err(error) => {
-                let profile = crate::policy::limits::Profile::auto(system, at_start);
-                let view = ProfileView { name: profile.name().into(), why: error.to_string() };
-                Regime { profile: view, limits: profile.limits(), rules: Rules::plain() }
-            }
-        }
-    })
-}
-
-fn components(config: &LoadedConfig) -> Vec<ComponentRule> {
-    let rule = |component: &config::schema::ComponentRule| ComponentRule {
-        pattern: component.pattern.clone(),
-        pinned: component.pinned,
-        priority: component.priority,
-        ..ComponentRule::default()
-    };
-    config.config.components.iter().map(rule).collect()
-}
-
 /// Starts an engine, or attaches to the one that acts on this machine already.
 /// Must run inside a tokio runtime.
 pub async fn start(config: &LoadedConfig, source: &Source) -> Result<Running> {
@@ -277,7 +205,10 @@ pub async fn start(config: &LoadedConfig, source: &Source) -> Result<Running> {
             // The holder's own screen may be out of sight.
             let attention = Attention::default();
             drop(link.send(Command::Attend { attention }));
-            Ok(Running { link: Arc::new(link), own: None })
+            let total = settings::total_of(&link.snapshots().borrow());
+            // Its holder sees by itself that the file was written.
+            let door = ConfigDoor::of(config, total, None);
+            Ok(Running { link: Arc::new(link), door, own: None })
         }
     }
 }
@@ -285,7 +216,8 @@ pub async fn start(config: &LoadedConfig, source: &Source) -> Result<Running> {
 /// Opens the history, puts the engine together and starts it.
 fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result<Running> {
     let mut edges = edges(source, config)?;
-    let settings = settings(config, &mut edges)?;
+    let total = settings::total(&mut edges);
+    let settings = settings::settings_at(config, &edges, total)?;
     let (health_sender, health) = mpsc::channel(HEALTH);
     let (journal, past, trouble) = match holding.observes {
         None => history(config, edges.mode, edges.clock.now(), health_sender),
@@ -295,7 +227,7 @@ fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result
         sensors: edges.sensors,
         runtime: edges.runtime,
         journal,
-        hands: Arc::new(RealHands),
+        hands: hands::of(edges.mode),
         clock: edges.clock,
     };
     let (engine, link, faults) = Engine::new(settings, past, parts);
@@ -306,6 +238,10 @@ fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result
     for (about, text) in told.chain(holding.note.map(|note| ("engine", note))) {
         faults.tell(about, text);
     }
+    // A recording is played by the config it was started with.
+    let follows = edges.playback.is_none();
+    let reloading = follows.then(|| reload::start(config.clone(), total, faults.clone()));
+    let door = reloading.as_ref().and_then(|r| ConfigDoor::of(config, total, Some(r.poke())));
     if let Some(playback) = edges.playback {
         tokio::spawn(tell_the_end(playback, faults.clone()));
     }
@@ -317,35 +253,19 @@ fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result
         None => Arc::new(link),
         Some(reason) => Arc::new(ObservingLink::new(link, reason)),
     };
-    Ok(Running { link, own: Some(Own { served, stop, engine, _lock: holding.lock }) })
+    Ok(Running {
+        link,
+        door,
+        own: Some(Own { reloading, served, stop, engine, _lock: holding.lock }),
+    })
 }
 
 /// Another plimsoll writes the history: what it has under way is its own, and
 /// what is seen here is on no disk.
 fn others_history(config: &LoadedConfig, edges: &Edges) -> History {
-    let past = Past { unfinished: Vec::new(), ..past(config, edges.mode) };
+    let past = past(config, edges.mode);
+    let past = Past { unfinished: Vec::new(), debts: Vec::new(), ..past };
     (Box::new(NoJournal { reason: None }), past, None)
-}
-
-/// `act`, as the engine holds it.
-struct RealHands;
-
-impl Hands for RealHands {
-    fn carry_out(&self, order: Order) -> BoxFuture<'static, Result<Answered, String>> {
-        Box::pin(async move {
-            match order {
-                Order::EndProcess(process) => {
-                    let ended = signals::end_process(process, GRACE).await;
-                    ended.map(|_| None).map_err(|fault| fault.to_string())
-                }
-                Order::Deed { .. } | Order::Run { .. } => Err("not yet".to_owned()),
-            }
-        })
-    }
-
-    fn tell(&self, _: Hook, _: Event, _: Level) -> BoxFuture<'static, Result<String, String>> {
-        Box::pin(async { Err("not yet".to_owned()) })
-    }
 }
 
 /// A recording stands still at its end, which would look like a calm machine.
@@ -403,7 +323,7 @@ fn history(
     let retention = Retention { days: keep.keep_days, bytes };
     match Store::open(folder, retention, now.wall, health.clone()) {
         Ok((store, restored)) => {
-            (Box::new(StoreJournal { store: Some(store), health }), past_of(restored), None)
+            (Box::new(StoreJournal::new(store, health)), past_of(restored), None)
         }
         Err(error) => none(format!("{:#}", anyhow::Error::from(error))),
     }
@@ -423,7 +343,7 @@ fn past_of(restored: Restored) -> Past {
         next_seq: restored.next_seq,
         next_action: restored.next_action,
         choices: restored.choices,
-        debts: Vec::new(),
+        debts: restored.debts,
         unfinished,
     }
 }
@@ -434,13 +354,22 @@ struct StoreJournal {
     /// The store's thread tells what the disk refuses. What never reaches that
     /// thread is lost, and is told here.
     health: mpsc::Sender<Health>,
+    /// A debt never reached that thread: the action after it must not be done.
+    is_debt_lost: Cell<bool>,
 }
 
 impl StoreJournal {
-    fn hand(&self, give: impl FnOnce(&Store) -> Result<(), StoreError>) {
-        if let Some(Err(error)) = self.store.as_ref().map(give) {
+    fn new(store: Store, health: mpsc::Sender<Health>) -> Self {
+        StoreJournal { store: Some(store), health, is_debt_lost: Cell::new(false) }
+    }
+
+    /// False: it was not taken.
+    fn hand(&self, give: impl FnOnce(&Store) -> Result<(), StoreError>) -> bool {
+        let given = self.store.as_ref().map(give);
+        if let Some(Err(error)) = &given {
             drop(self.health.try_send(Health::Failing(error.to_string())));
         }
+        given.is_some_and(|given| given.is_ok())
     }
 }
 
@@ -455,6 +384,12 @@ impl Journal for StoreJournal {
         confirm: oneshot::Sender<Result<(), String>>,
     ) {
         // A full mailbox drops the sender, which the engine hears as a failure.
+        if self.is_debt_lost.take() {
+            // What cannot be taken back after a restart is not done.
+            drop(confirm.send(Err("what it must take back is on no disk".to_owned())));
+            self.hand(|store| store.record_event(event));
+            return;
+        }
         self.hand(|store| store.record_action(event, confirm));
     }
 
@@ -462,9 +397,14 @@ impl Journal for StoreJournal {
         self.hand(|store| store.set_choice(choice));
     }
 
-    fn owe(&self, _: Debt) {}
+    fn owe(&self, debt: Debt) {
+        let is_taken = self.hand(|store| store.owe(debt));
+        self.is_debt_lost.set(self.is_debt_lost.get() || !is_taken);
+    }
 
-    fn settle(&self, _: Debt) {}
+    fn settle(&self, debt: Debt) {
+        self.hand(|store| store.settle(debt));
+    }
 
     fn older(
         &self,

@@ -10,10 +10,15 @@ pub mod linux;
 pub mod mach;
 #[cfg(target_os = "macos")]
 pub mod macos;
+pub mod naming;
 pub mod replay;
 
+use std::sync::Arc;
+
+use crate::domain::fault::SensorFault;
 use crate::domain::process::ProcessKey;
-use crate::domain::sample::Sample;
+use crate::domain::rule::Named;
+use crate::domain::sample::{Reading, Sample};
 use crate::domain::snapshot::Host;
 use crate::domain::time::Moment;
 
@@ -31,6 +36,9 @@ pub struct Want {
     /// Port of the model server: who owns its listening socket is looked up
     /// when a server process appears or the port changes.
     pub server_port: Option<u16>,
+    /// What the config names: processes are found and followed, containers and
+    /// services read. Nothing named costs nothing.
+    pub named: Arc<[Named]>,
 }
 
 /// A machine that can be read: live, recorded or simulated.
@@ -39,6 +47,19 @@ pub trait Sensors: Send {
     fn read(&mut self, want: &Want, now: Moment) -> Sample;
 
     fn host(&self) -> Host;
+
+    /// What tells of trouble before the next sample is due, or why nothing
+    /// does. Asked once; recorded and simulated machines have none.
+    fn waker(&mut self) -> Reading<Box<dyn Waker>> {
+        Err(SensorFault::absent("this is no live machine"))
+    }
+}
+
+/// Waits for the system's own word that memory becomes tight. It has a thread
+/// of its own, which is left behind at exit.
+pub trait Waker: Send {
+    /// Blocks until a sample is wanted at once. An error is for good.
+    fn wait(&mut self) -> Reading<()>;
 }
 
 /// Whether this is macOS: the profile follows from it.

@@ -4,129 +4,23 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a tree that cannot be built fails its test")]
 
+#[path = "support/proc_tree.rs"]
+mod proc_tree;
+
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use plimsoll::domain::bytes::Bytes;
 use plimsoll::domain::fault::{FaultKind, SensorFault};
-use plimsoll::domain::process::{
-    MeasuredSource, ProcessKey, ProcessRole, ProcessTable, RunnerProgram,
-};
+use plimsoll::domain::process::{MeasuredSource, ProcessKey, ProcessRole, RunnerProgram};
 use plimsoll::domain::sample::{AvailableSource, Gpu, MemoryLimit, Paging, Sample, Swap, Zram};
-use plimsoll::domain::time::{Moment, Monotonic, Wall};
 use plimsoll::sense::linux::LinuxSensors;
 use plimsoll::sense::{Sensors, Want};
 
+use proc_tree::{Tree, at, table};
+
 const BIG: &str = "58960fa646a2a2b6b403f939e3791e09f0f6ee681219a6d79e2fda0570150a93";
 const SMALL: &str = "1e98eaef884c0e3b8b7fc917b09c5c84ab36fd6199c3ea706769c4806742aeb0";
-
-/// A root folder with a `/proc` in it.
-struct Tree {
-    folder: tempfile::TempDir,
-}
-
-impl Tree {
-    /// As recorded beside a server with two models; links are stored as text.
-    fn recorded(version: &str) -> Tree {
-        let tree = Tree { folder: tempfile::tempdir().unwrap() };
-        let source =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/proc").join(version);
-        copy(&source, &tree.path("proc"));
-        tree
-    }
-
-    fn path(&self, below: &str) -> PathBuf {
-        self.folder.path().join(below)
-    }
-
-    fn write(&self, below: &str, text: impl AsRef<[u8]>) {
-        let path = self.path(below);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn text(&self, below: &str) -> String {
-        fs::read_to_string(self.path(below)).unwrap()
-    }
-
-    /// Ends a process as its readers see it: kept descriptors go silent.
-    fn end(&self, pid: u32) {
-        let folder = self.path(&format!("proc/{pid}"));
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if fs::symlink_metadata(&path).unwrap().is_file() {
-                fs::write(path, "").unwrap();
-            }
-        }
-        fs::remove_dir_all(folder).unwrap();
-    }
-
-    /// A small process with a name, arguments and pages.
-    fn start(&self, pid: u32, [name, line]: [&[u8]; 2], pages: u64) {
-        let stat = [
-            format!("{pid} (").as_bytes(),
-            name,
-            b") S 1 1 1 0 -1 0 0 0 0 0 5 6 0 0 20 0 1 0 900000 1000 10 1\n",
-        ]
-        .concat();
-        let kib = pages * 4;
-        self.write(&format!("proc/{pid}/stat"), stat);
-        self.write(&format!("proc/{pid}/comm"), [name, b"\n"].concat());
-        self.write(&format!("proc/{pid}/cmdline"), line);
-        self.write(&format!("proc/{pid}/statm"), format!("{} {pages} 0 0 0 0 0\n", pages * 2));
-        self.write(
-            &format!("proc/{pid}/status"),
-            format!(
-                "Name:\tx\nTgid:\t{pid}\nUid:\t7\t7\t7\t7\nVmRSS:\t{kib} kB\nRssAnon:\t{kib} kB\n\
-                RssFile:\t0 kB\nRssShmem:\t0 kB\nVmSwap:\t0 kB\n"
-            ),
-        );
-    }
-
-    fn newest(&self, pid: u32) {
-        self.write("proc/loadavg", format!("0.10 0.10 0.10 1/100 {pid}\n"));
-    }
-
-    fn sensors(&self) -> LinuxSensors {
-        LinuxSensors::with_page_size(self.folder.path(), Bytes::kib(4))
-    }
-
-    fn sample(&self) -> Sample {
-        self.sensors().read(&Want::default(), at(0))
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name();
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to.join(name));
-        } else if name == "exe.link" {
-            let target = fs::read_to_string(entry.path()).unwrap();
-            symlink(target.trim(), to.join("exe")).unwrap();
-        } else if name == "fd.sockets" {
-            fs::create_dir_all(to.join("fd")).unwrap();
-            for line in fs::read_to_string(entry.path()).unwrap().lines() {
-                let (number, socket) = line.split_once(' ').unwrap();
-                symlink(socket, to.join("fd").join(number)).unwrap();
-            }
-        } else {
-            fs::write(to.join(name), fs::read(entry.path()).unwrap()).unwrap();
-        }
-    }
-}
-
-fn at(seconds: u64) -> Moment {
-    Moment::new(Wall::default(), Monotonic::from_millis(seconds * 1000))
-}
-
-fn table(sample: Sample) -> ProcessTable {
-    sample.processes.unwrap()
-}
 
 fn pids(sample: &Sample) -> Vec<u32> {
     let table = sample.processes.as_ref().unwrap();
@@ -565,6 +459,7 @@ fn an_empty_root_is_all_faults() {
 #[test]
 fn this_machine_is_read() {
     use std::os::unix::process::CommandExt;
+    use std::path::PathBuf;
 
     let mut sensors = LinuxSensors::new(PathBuf::from("/"));
     let want = Want { all_processes: true, largest: 5, ..Want::default() };

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -11,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::assemble::{self, Source};
 use crate::config::value::span_from_text;
-use crate::domain::{ModelName, Moment, ProcessKey};
+use crate::domain::{ModelName, Moment, Named, ProcessKey};
 use crate::engine::executor::ask;
 use crate::engine::input::{Poll, PollAnswer};
 use crate::recording::{Report, ReportBody, Writer};
@@ -46,11 +47,13 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     let mut edges = assemble::edges(&context.source, &config)?;
     let settings = assemble::settings(&config, &mut edges)?;
     let interval = settings.interval.unwrap_or(Duration::from_secs(1));
+    let components = settings.components.iter();
     let file = create(&args.file)?;
     let mut recorder = Recorder {
         writer: Writer::new(BufWriter::new(file), &settings.host)?,
         edges,
         port: settings.endpoint.port,
+        named: components.filter_map(|rule| Named::parse(&rule.pattern)).collect(),
         known: Vec::new(),
         scanned: None,
         round: 0,
@@ -108,6 +111,7 @@ struct Recorder {
     writer: Writer<BufWriter<File>>,
     edges: assemble::Edges,
     port: u16,
+    named: Arc<[Named]>,
     /// Models whose details are in the file.
     known: Vec<ModelName>,
     scanned: Option<Instant>,
@@ -164,6 +168,7 @@ impl Recorder {
             largest: LARGEST,
             proportional: Vec::<ProcessKey>::new(),
             server_port: Some(self.port),
+            named: Arc::clone(&self.named),
         }
     }
 

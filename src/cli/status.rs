@@ -150,6 +150,7 @@ impl Look {
             largest: LARGEST,
             proportional: Vec::new(),
             server_port: Some(self.edges.runtime.endpoint().port),
+            named: self.state.named(),
         };
         let sample = self.edges.sensors.read(&want, now);
         self.state.handle(Input::Sampled(Box::new(sample)), now)

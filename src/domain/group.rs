@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
+use super::rule::Target;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
@@ -31,4 +32,15 @@ pub enum GroupKind {
     Unit {
         is_user: bool,
     },
+}
+
+impl Group {
+    /// Whom a deed is done to.
+    pub fn target(&self) -> Target {
+        let name = self.name.clone();
+        match &self.kind {
+            GroupKind::Container { id } => Target::Container { id: id.clone(), name },
+            GroupKind::Unit { is_user } => Target::Unit { name, is_user: *is_user },
+        }
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// Long names and their short ones. Append only; a short name means the same
 /// for ever.
-const SHORT: [(&str, &str); 37] = [
+const SHORT: [(&str, &str); 41] = [
     ("Ok", "O"),
     ("Err", "E"),
     ("memory", "m"),
@@ -47,6 +47,10 @@ const SHORT: [(&str, &str); 37] = [
     ("cpu", "C"),
     ("nanos", "n"),
     ("file", "I"),
+    ("named", "N"),
+    ("groups", "K"),
+    ("swapped", "W"),
+    ("stalled", "X"),
 ];
 
 /// The order of a list of processes. No pid is spelled so.

@@ -9,14 +9,17 @@ mod devices;
 mod discovery;
 mod file;
 mod folder;
+mod groups;
 mod limit;
 mod lines;
+mod named;
 mod process;
 mod processes;
 mod proportional;
 mod sockets;
 mod system;
 mod tracked;
+mod trigger;
 
 use std::path::{Path, PathBuf};
 
@@ -24,11 +27,13 @@ use sysinfo::System;
 
 use self::devices::Devices;
 use self::file::Kept;
+use self::groups::NamedGroups;
 use self::limit::Groups;
 use self::processes::Processes;
 use self::system::Meminfo;
 use self::tracked::Units;
-use super::{Sensors, Want};
+use self::trigger::Trigger;
+use super::{Sensors, Waker, Want};
 use crate::domain::bytes::Bytes;
 use crate::domain::fault::{FaultKind, SensorFault};
 use crate::domain::sample::{Memory, MemoryLimit, Pressure, Reading, Sample, Swap};
@@ -39,6 +44,7 @@ use crate::domain::time::Moment;
 /// The sensors of this machine, or of a tree that looks like one.
 #[derive(Debug)]
 pub struct LinuxSensors {
+    root: PathBuf,
     buffer: Vec<u8>,
     page: Bytes,
     meminfo: Kept,
@@ -47,6 +53,7 @@ pub struct LinuxSensors {
     groups: Groups,
     devices: Devices,
     processes: Processes,
+    named_groups: NamedGroups,
 }
 
 impl LinuxSensors {
@@ -59,6 +66,7 @@ impl LinuxSensors {
     pub fn with_page_size(root: &Path, page: Bytes) -> Self {
         let units = Units { page, ticks_per_second: rustix::param::clock_ticks_per_second() };
         LinuxSensors {
+            root: root.to_owned(),
             buffer: Vec::new(),
             page,
             meminfo: Kept::new(root, "proc/meminfo"),
@@ -67,6 +75,7 @@ impl LinuxSensors {
             groups: Groups::new(root),
             devices: Devices::new(root),
             processes: Processes::new(root, units),
+            named_groups: NamedGroups::new(root),
         }
     }
 
@@ -111,7 +120,7 @@ impl Sensors for LinuxSensors {
             limit,
             gpus: self.devices.gpus(&mut self.buffer),
             processes: self.processes.read(want, now.mono),
-            groups: crate::domain::sample::no_groups(),
+            groups: self.named_groups.read(&want.named, now.mono, &mut self.buffer),
         }
     }
 
@@ -125,6 +134,10 @@ impl Sensors for LinuxSensors {
             system: word(System::long_os_version()),
             kernel: word(System::kernel_version()),
         }
+    }
+
+    fn waker(&mut self) -> Reading<Box<dyn Waker>> {
+        Ok(Box::new(Trigger::open(&self.root)?))
     }
 }
 

@@ -14,8 +14,10 @@ mod table;
 
 use crate::domain::bytes::Bytes;
 use crate::domain::fault::{FaultKind, SensorFault};
+use crate::domain::group::Group;
 use crate::domain::process::ProcessRole;
-use crate::domain::sample::{Gpu, MacPressure, Pressure, Reading, Sample, Swap};
+use crate::domain::rule::{Named, NamedBy};
+use crate::domain::sample::{Gpu, MacPressure, Pressure, Reading, Sample, Swap, no_groups};
 use crate::domain::time::Moment;
 
 use super::Want;
@@ -94,9 +96,18 @@ impl<K: Kernel> MachSensors<K> {
             limit: Err(SensorFault::absent("no limit: macOS has no containers of its own")),
             gpus: gpus(kernel),
             processes: self.table.read(kernel, want),
-            groups: crate::domain::sample::no_groups(),
+            groups: groups(want),
         }
     }
+}
+
+/// Containers run in a virtual machine, and services are processes.
+fn groups(want: &Want) -> Reading<Vec<Group>> {
+    let is_group = |named: &Named| matches!(named.by, NamedBy::Container | NamedBy::Unit);
+    if !want.named.iter().any(is_group) {
+        return no_groups();
+    }
+    Err(SensorFault::absent("no control groups: macOS has none"))
 }
 
 /// Hidden from a listing of all names, and readable by everybody.

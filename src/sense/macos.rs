@@ -5,16 +5,18 @@
 //! socket, and the GPU memory in use (IOKit).
 
 mod kernel;
+mod pressure_events;
 
 use sysinfo::System;
 
-use crate::domain::sample::Sample;
+use crate::domain::sample::{Reading, Sample};
 use crate::domain::snapshot::Host;
 use crate::domain::time::Moment;
 
 use super::mach::{ArgumentParser, MachSensors};
-use super::{Sensors, Want};
+use super::{Sensors, Waker, Want};
 use kernel::MacKernel;
+use pressure_events::PressureEvents;
 
 pub struct MacSensors {
     sensors: MachSensors<MacKernel>,
@@ -35,6 +37,10 @@ impl Sensors for MacSensors {
 
     fn host(&self) -> Host {
         self.host.clone()
+    }
+
+    fn waker(&mut self) -> Reading<Box<dyn Waker>> {
+        Ok(Box::new(PressureEvents::open()?))
     }
 }
 

@@ -329,6 +329,7 @@ fn llama() -> ModelView {
         pinned: false,
         is_remote: false,
         is_cloud: false,
+        swap_growth: None,
     }
 }
 

@@ -17,6 +17,9 @@ const MOST_TRIED: u32 = 128;
 /// Looks at a young process after the first: some wrappers set up for seconds
 /// before they become the program.
 const YOUNG_LOOKS: u8 = 4;
+/// Between them, but for the first, which is due at the next sample: where
+/// samples come fast, a setup of seconds is still seen to its end.
+const YOUNG_PAUSE: Duration = Duration::from_millis(900);
 /// Beyond this a machine makes processes so fast that most are dead by the
 /// next look; the sweep finds what is left.
 const MOST_YOUNG: usize = 512;
@@ -40,6 +43,8 @@ pub struct Discovery {
 struct Young {
     pid: u32,
     looks_left: u8,
+    /// Again, after the first look.
+    looked_at: Option<Monotonic>,
 }
 
 impl Discovery {
@@ -51,9 +56,12 @@ impl Discovery {
         into: &mut Vec<u32>,
     ) -> Result<(), SensorFault> {
         into.clear();
-        into.extend(self.young.iter().map(|young| young.pid));
         self.young.retain_mut(|young| {
-            young.looks_left = young.looks_left.saturating_sub(1);
+            if young.looked_at.is_none_or(|at| now.since(at) >= YOUNG_PAUSE) {
+                into.push(young.pid);
+                young.looks_left = young.looks_left.saturating_sub(1);
+                young.looked_at = Some(now);
+            }
             young.looks_left > 0
         });
         let before = self.newest;
@@ -68,6 +76,11 @@ impl Discovery {
         let Some(newest) = self.newest else { return Ok(()) };
         let before = before.unwrap_or(newest.saturating_sub(MOST_TRIED));
         self.add_new(folder, before, into)
+    }
+
+    /// Something else is looked for: the next look is one at everything.
+    pub fn sweep_next(&mut self) {
+        self.swept_at = None;
     }
 
     /// Whether the look at this moment was one at everything.
@@ -107,7 +120,7 @@ impl Discovery {
         }
         for pid in &into[first_new..] {
             if self.young.len() < MOST_YOUNG {
-                self.young.push(Young { pid: *pid, looks_left: YOUNG_LOOKS });
+                self.young.push(Young { pid: *pid, looks_left: YOUNG_LOOKS, looked_at: None });
             }
         }
         Ok(())

@@ -24,14 +24,16 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// Version 1 says "no limit" with the largest multiple of a page.
 const NO_LIMIT_FROM: u64 = 1 << 62;
 
+/// Of the control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
+pub enum Version {
     One,
     Two,
 }
 
 impl Version {
-    fn files(self) -> [&'static str; 3] {
+    /// Limit, use and details of a group's memory.
+    pub fn files(self) -> [&'static str; 3] {
         match self {
             Version::One => ["memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat"],
             Version::Two => ["memory.max", "memory.current", "memory.stat"],
@@ -166,7 +168,8 @@ impl Group {
     }
 }
 
-fn limit_of(text: &[u8]) -> Option<Bytes> {
+/// `None`: no limit.
+pub fn limit_of(text: &[u8]) -> Option<Bytes> {
     // `max` is no number.
     let limit = fields(text).next().and_then(number)?;
     (limit > 0 && limit < NO_LIMIT_FROM).then_some(Bytes::new(limit))
@@ -253,7 +256,7 @@ fn mounted_part(mount: &Path, path: &Path) -> PathBuf {
     PathBuf::new()
 }
 
-fn has_memory_controller(mount: &Path, buffer: &mut Vec<u8>) -> bool {
+pub fn has_memory_controller(mount: &Path, buffer: &mut Vec<u8>) -> bool {
     read_once(&mount.join("cgroup.controllers"), buffer)
         .is_ok_and(|text| fields(text).any(|name| name == b"memory"))
 }

@@ -1,6 +1,7 @@
 //! The table of processes: servers, runners and the largest others.
 //!
-//! Servers and runners are complete on every tick, by watching what is new.
+//! Servers, runners and what the config names are complete on every tick, by
+//! watching what is new.
 //! Others are found by a look at all processes, which is dear (3 µs each) and
 //! done only when asked for; between two such looks their sizes are refreshed.
 //! The crate `sysinfo` is not used here: it reads `status` of every process
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use super::discovery::Discovery;
 use super::folder::ProcFolder;
+use super::named::{NamedProcesses, Seen};
 use super::process::resident_pages;
 use super::proportional::Proportional;
 use super::sockets::Listeners;
@@ -37,6 +39,7 @@ pub struct Processes {
     discovery: Discovery,
     candidates: Vec<u32>,
     tracked: Vec<Tracked>,
+    named: NamedProcesses,
     others: Vec<Other>,
     rest: Option<Bytes>,
     /// Other users' processes do not show here.
@@ -57,6 +60,7 @@ impl Processes {
             discovery: Discovery::default(),
             candidates: Vec::new(),
             tracked: Vec::new(),
+            named: NamedProcesses::default(),
             others: Vec::new(),
             rest: None,
             is_hidden: false,
@@ -71,8 +75,13 @@ impl Processes {
         self.folder.open()?;
         let buffer = &mut self.folder.buffer;
         self.tracked.retain_mut(|one| one.refresh(buffer));
+        self.named.refresh(buffer);
         self.others.truncate(want.largest);
         self.others.retain_mut(|one| one.refresh(buffer));
+        let is_renamed = self.named.ask(&want.named);
+        if is_renamed || (want.all_processes && self.named.is_asked()) {
+            self.discovery.sweep_next();
+        }
         let mut candidates = std::mem::take(&mut self.candidates);
         let found = self.discovery.candidates(&mut self.folder, now, &mut candidates);
         for pid in &candidates {
@@ -111,20 +120,34 @@ impl Processes {
             return true;
         }
         let recognised = arguments::recognise(&arguments::split(line));
+        let seen = self.named.see(pid, line);
+        let matched = self.named.matched(seen.as_ref());
         if let Some(at) = known {
-            if recognised.as_ref() == Some(&self.tracked[at].recognised) {
+            let tracked = &mut self.tracked[at];
+            if recognised.is_some() && recognised == tracked.recognised {
+                tracked.process.matched = matched;
                 return true;
             }
             self.tracked.remove(at);
         }
-        let Some(recognised) = recognised else { return true };
-        let Some(tracked) = Tracked::open(&mut self.folder, pid, recognised, self.units) else {
+        if recognised.is_none() {
+            return seen.is_none_or(|seen| self.consider_named(&seen));
+        }
+        let Some(mut tracked) = Tracked::open(&mut self.folder, pid, recognised, self.units) else {
             return false;
         };
+        tracked.process.matched = matched;
+        self.named.let_go(pid);
         self.others.retain(|other| other.process.key != tracked.process.key);
         self.tracked.push(tracked);
         self.tracked.sort_unstable_by_key(|one| one.process.key);
         true
+    }
+
+    fn consider_named(&mut self, seen: &Seen) -> bool {
+        let is_there = self.named.consider(&mut self.folder, seen, self.units);
+        self.others.retain(|other| !self.named.has(other.process.key));
+        is_there
     }
 
     /// Reads the size of every process and keeps the largest.
@@ -133,7 +156,9 @@ impl Processes {
         for pid in self.discovery.list(&self.folder)? {
             let Ok(text) = self.folder.read(*pid, "statm") else { continue };
             let pages = resident_pages(text).unwrap_or(0);
-            if pages > 0 && !self.tracked.iter().any(|one| one.process.key.pid == *pid) {
+            let is_followed = self.tracked.iter().any(|one| one.process.key.pid == *pid)
+                || self.named.has_pid(*pid);
+            if pages > 0 && !is_followed {
                 self.sizes.push((pages, *pid));
             }
         }
@@ -173,6 +198,7 @@ impl Processes {
 
     fn is_known(&self, key: ProcessKey) -> bool {
         self.tracked.iter().any(|one| one.process.key == key)
+            || self.named.has(key)
             || self.others.iter().any(|one| one.process.key == key)
     }
 
@@ -197,6 +223,7 @@ impl Processes {
             let list = if one.is_server() { &mut table.servers } else { &mut table.runners };
             list.push(self.with_share(&one.process));
         }
+        table.named = self.named.processes().map(|one| self.with_share(one)).collect();
         table.others = self.others.iter().map(|one| self.with_share(&one.process)).collect();
         table.others.sort_by_key(|process| std::cmp::Reverse(process.memory.resident));
         table

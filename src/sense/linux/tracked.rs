@@ -37,11 +37,12 @@ impl Units {
     }
 }
 
-/// A server or a runner, with its memory split.
+/// A server, a runner or a named process, with its memory split.
 #[derive(Debug)]
 pub struct Tracked {
     pub process: Process,
-    pub recognised: Recognised,
+    /// `None`: followed because the config names it.
+    pub recognised: Option<Recognised>,
     stat: File,
     status: File,
     units: Units,
@@ -52,10 +53,10 @@ impl Tracked {
     pub fn open(
         folder: &mut ProcFolder,
         pid: u32,
-        recognised: Recognised,
+        recognised: Option<Recognised>,
         units: Units,
     ) -> Option<Tracked> {
-        let role = role(folder, pid, &recognised);
+        let role = role(folder, pid, recognised.as_ref());
         let process = identify(folder, pid, role)?;
         let stat = folder.open_file(pid, "stat").ok()?;
         let status = folder.open_file(pid, "status").ok()?;
@@ -143,6 +144,14 @@ fn whole_name(folder: &mut ProcFolder, pid: u32, name: Vec<u8>) -> Vec<u8> {
         return name;
     }
     let Ok(line) = folder.read(pid, "cmdline") else { return name };
+    completed(name, line)
+}
+
+/// As [`whole_name`], with the command line at hand.
+pub fn completed(name: Vec<u8>, line: &[u8]) -> Vec<u8> {
+    if name.len() < KERNEL_NAME {
+        return name;
+    }
     let program = line.split(|byte| *byte == 0).next().map(arguments::base_name);
     match program {
         Some(program) if program.starts_with(&name) => program.to_vec(),
@@ -150,10 +159,11 @@ fn whole_name(folder: &mut ProcFolder, pid: u32, name: Vec<u8>) -> Vec<u8> {
     }
 }
 
-fn role(folder: &mut ProcFolder, pid: u32, recognised: &Recognised) -> ProcessRole {
+fn role(folder: &mut ProcFolder, pid: u32, recognised: Option<&Recognised>) -> ProcessRole {
     match recognised {
-        Recognised::Server => ProcessRole::Server { host: host(folder, pid), listens: None },
-        Recognised::Runner(found) => {
+        None => ProcessRole::Other,
+        Some(Recognised::Server) => ProcessRole::Server { host: host(folder, pid), listens: None },
+        Some(Recognised::Runner(found)) => {
             let mut found = found.clone();
             found.in_ollama_folder = folder
                 .link(pid, "exe")

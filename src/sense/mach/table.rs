@@ -20,6 +20,7 @@ use super::arguments::ProcessArguments;
 use super::process_list::{Listed, parse};
 use super::{ArgumentParser, Kernel, Usage};
 use crate::sense::Want;
+use crate::sense::naming::{MOST_NAMED, Naming, line_of};
 
 pub(super) struct Table {
     parser: ArgumentParser,
@@ -31,6 +32,8 @@ pub(super) struct Table {
     roles: HashMap<ProcessKey, ProcessRole>,
     /// Start in ticks of each followed process that could be read.
     starts: HashMap<ProcessKey, u64>,
+    naming: Naming,
+    verdicts: HashMap<ProcessKey, Verdict>,
     others: Vec<Process>,
     rest: Option<Bytes>,
 }
@@ -44,18 +47,28 @@ impl Table {
             is_unsettled: true,
             roles: HashMap::new(),
             starts: HashMap::new(),
+            naming: Naming::default(),
+            verdicts: HashMap::new(),
             others: Vec::new(),
             rest: None,
         }
     }
 
     pub(super) fn read(&mut self, kernel: &impl Kernel, want: &Want) -> Reading<ProcessTable> {
-        self.look(kernel)?;
+        let is_other = self.naming.ask(&want.named);
+        let is_listed = self.look(kernel)?;
         let (mut table, is_lost) = self.followed(kernel);
         if is_lost {
             self.list(kernel)?;
             (table, _) = self.followed(kernel);
         }
+        if is_other || want.all_processes {
+            self.verdicts.clear();
+        }
+        if is_other || want.all_processes || is_listed || is_lost {
+            self.find_named(kernel, &table);
+        }
+        table.named = self.read_named(kernel);
         if want.all_processes {
             self.find_largest(kernel, want.largest, &table);
         }
@@ -70,8 +83,8 @@ impl Table {
         Ok(table)
     }
 
-    /// Brings the list up to date where something has changed.
-    fn look(&mut self, kernel: &impl Kernel) -> Reading<()> {
+    /// Brings the list up to date where something has changed, and says so.
+    fn look(&mut self, kernel: &impl Kernel) -> Reading<bool> {
         let mut pids = kernel.pids()?;
         pids.sort_unstable();
         let is_changed = pids != self.pids;
@@ -79,8 +92,9 @@ impl Table {
             self.list(kernel)?;
             self.pids = pids;
             self.is_unsettled = is_changed;
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     fn list(&mut self, kernel: &impl Kernel) -> Reading<()> {
@@ -128,6 +142,36 @@ impl Table {
         (table, is_lost)
     }
 
+    /// Learns which processes the config names. Arguments are dear: each
+    /// process is asked about when it is new and once more at the next listing,
+    /// by when it has become what it was made for.
+    fn find_named(&mut self, kernel: &impl Kernel, followed: &ProcessTable) {
+        let mut before = std::mem::take(&mut self.verdicts);
+        if self.naming.is_empty() {
+            return;
+        }
+        for listed in self.listed.iter().filter(|listed| followed.find(listed.key).is_none()) {
+            let verdict = match before.remove(&listed.key) {
+                Some(verdict) if !verdict.is_first => verdict,
+                earlier => Verdict {
+                    is_first: earlier.is_none(),
+                    matched: named(&self.naming, kernel, listed),
+                },
+            };
+            self.verdicts.insert(listed.key, verdict);
+        }
+    }
+
+    fn read_named(&self, kernel: &impl Kernel) -> Vec<Process> {
+        let matching = self.listed.iter().filter_map(|listed| {
+            let matched = self.verdicts.get(&listed.key)?.matched.clone()?;
+            let usage = kernel.usage(listed.key.pid).ok();
+            let process = process(kernel, listed, ProcessRole::Other, usage);
+            Some(Process { matched, ..process })
+        });
+        matching.take(MOST_NAMED).collect()
+    }
+
     /// Looks at every process we may look at. Those of other users are denied,
     /// and then what the rest holds is not known.
     fn find_largest(&mut self, kernel: &impl Kernel, keep: usize, followed: &ProcessTable) {
@@ -154,6 +198,24 @@ impl Table {
             .map(|(_, listed, usage)| process(kernel, listed, ProcessRole::Other, Some(usage)))
             .collect();
     }
+}
+
+/// What the config says of a process.
+struct Verdict {
+    /// Patterns of `cmdline:` that match; `None`: nothing names it.
+    matched: Option<Vec<String>>,
+    /// It may yet become another program.
+    is_first: bool,
+}
+
+/// `None`: nothing names it. The arguments of other users' processes are
+/// denied: those are known by their names alone.
+fn named(naming: &Naming, kernel: &impl Kernel, listed: &Listed) -> Option<Vec<String>> {
+    let name = if naming.has_names() { name(kernel, listed) } else { String::new() };
+    let words = naming.has_lines().then(|| kernel.arguments(listed.key.pid).ok()).flatten();
+    let found = words.and_then(|bytes| ProcessArguments::parse(&bytes).ok());
+    let line = found.map(|found| line_of(found.arguments.join(" ").as_bytes()));
+    naming.of(&name, &line.unwrap_or_default())
 }
 
 /// The parent of what the system starts.

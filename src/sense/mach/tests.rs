@@ -440,3 +440,50 @@ fn numbers_have_four_or_eight_bytes() {
         assert_eq!(fault.detail, format!("x: {wrong} bytes are not a number"));
     }
 }
+
+fn naming(patterns: &[&str]) -> Want {
+    use crate::domain::rule::Named;
+    Want {
+        named: patterns.iter().filter_map(|text| Named::parse(text)).collect(),
+        ..Want::default()
+    }
+}
+
+#[test]
+fn what_is_named_is_found_by_whole_name_or_arguments() {
+    const PYTHON: u32 = 950;
+    let mut kernel = machine();
+    kernel.processes.borrow_mut().push(listed(PYTHON, 1, "Python"));
+    let words = ["python3", "-m", "vllm.server", "--key", "hunter2"];
+    kernel.arguments.insert(PYTHON, procargs("/usr/bin/python3", &words, &["A=vllm"]));
+    kernel.usages.insert(PYTHON, usage(700, 9));
+    let mut sensors = MachSensors::new(kernel, role);
+    let want = naming(&["process:Very Long Name Helper*", "cmdline:*-m vllm*", "process:ollama"]);
+    let sample = read(&mut sensors, &Want { all_processes: true, largest: 9, ..want.clone() });
+    assert!(!serde_json::to_string(&sample).unwrap().contains("hunter2"));
+    let table = sample.processes.unwrap();
+    assert_eq!(pids(&table.named), [BROWSER, PYTHON]);
+    assert_eq!((pids(&table.servers), pids(&table.others)), (vec![SERVER], vec![OWN.pid]));
+    assert_eq!(table.named[0].matched, [""; 0]);
+    assert_eq!(table.named[1].matched, ["*-m vllm*"]);
+    assert_eq!(table.named[1].memory.resident, Some(Bytes::mib(700)));
+
+    sensors.kernel.processes.borrow_mut().retain(|listed| listed.key.pid != BROWSER);
+    sensors.kernel.usages.insert(PYTHON, usage(800, 9));
+    let named = processes(&mut sensors, &want).named;
+    assert_eq!((pids(&named), named[0].memory.resident), (vec![PYTHON], Some(Bytes::mib(800))));
+    assert_eq!(processes(&mut sensors, &naming(&["cmdline:*nothing*"])).named, []);
+    assert_eq!(processes(&mut sensors, &Want::default()).named, []);
+}
+
+#[test]
+fn what_became_another_program_is_asked_about_once_more() {
+    let mut sensors = MachSensors::new(machine(), role);
+    let want = naming(&["process:jellyfin"]);
+    processes(&mut sensors, &want);
+    processes(&mut sensors, &want);
+    sensors.kernel.processes.borrow_mut().push(listed(960, 1, "sh"));
+    assert_eq!(processes(&mut sensors, &want).named, []);
+    sensors.kernel.processes.borrow_mut()[5] = listed(960, 1, "jellyfin");
+    assert_eq!(pids(&processes(&mut sensors, &want).named), [960]);
+}

@@ -221,6 +221,7 @@ impl Ui {
             details: self.detailed_process(snapshot),
             policy: false,
             unfocused: self.memory.is_unfocused,
+            watched: true,
         };
         if self.memory.attention.as_ref() == Some(&attention) {
             return None;

@@ -51,6 +51,7 @@ pub(crate) fn model(name: &str) -> ModelView {
         pinned: false,
         is_remote: false,
         is_cloud: false,
+        swap_growth: None,
     }
 }
 
