@@ -7,6 +7,7 @@ pub mod containers;
 pub mod deeds;
 pub mod hooks;
 pub mod lock;
+pub mod service;
 pub mod signals;
 pub mod units;
 mod web;

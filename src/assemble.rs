@@ -3,6 +3,7 @@
 
 pub mod hands;
 mod holder;
+mod keeper;
 pub mod reload;
 mod screen;
 mod settings;
@@ -15,16 +16,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
-use crate::act::lock::Lock;
 use crate::config::LoadedConfig;
 use crate::domain::event::EventBody;
 use crate::domain::snapshot::Mode;
 use crate::domain::{Bytes, Debt, Moment, SettingDoor, Wall};
-use crate::engine::attach::{ObservingLink, Served};
+use crate::engine::attach::ObservingLink;
 use crate::engine::clock::Clock;
-use crate::engine::input::Past;
+use crate::engine::input::{Past, Regime};
 use crate::engine::journal::{Journal, NoJournal};
 use crate::engine::link::{Attention, Command, Link};
 use crate::engine::{Engine, FaultSender, Parts};
@@ -40,9 +39,10 @@ use crate::simulation::{Scenario, SharedWorld, World};
 use crate::store::{Health, Restored, Retention, Store, StoreError};
 
 use holder::{Holding, Role};
+use keeper::{Keeper, Kept};
 use reload::Reloading;
 
-pub use holder::attach;
+pub use holder::{NotGuarding, attach, lock_file, system_lock_file};
 pub use screen::screen;
 pub use settings::{settings, simulated};
 pub use write_back::ConfigDoor;
@@ -81,30 +81,53 @@ pub struct Edges {
     pub notes: Vec<String>,
 }
 
+/// What is asked of an engine that is started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// It takes the lock or does not start, and nobody looks until somebody
+    /// attaches.
+    pub headless: bool,
+    /// Sensors are read at least this often.
+    pub at_least_every: Option<Duration>,
+}
+
 /// A grip on a running engine: our own, or that of another plimsoll.
 pub struct Running {
     pub link: Arc<dyn Link>,
     /// Where the user's config is changed; a recording has none.
     pub door: Option<Arc<dyn SettingDoor>>,
+    /// `None`: it is another's.
     own: Option<Own>,
 }
 
-/// What this process runs, and must end. Dropped in this order: nobody may
-/// attach any more when the lock goes.
 struct Own {
+    began: Began,
     reloading: Option<Reloading>,
-    served: Option<Served>,
-    stop: oneshot::Sender<()>,
-    engine: JoinHandle<()>,
-    _lock: Option<Lock>,
+    keeper: Keeper,
+}
+
+/// What an engine of this process began with.
+#[derive(Debug, Clone)]
+pub struct Began {
+    /// For the memory there was.
+    pub regime: Regime,
+    /// The number of its first event; those before it are of earlier runs.
+    pub first_event: u64,
+    /// The lock it holds.
+    pub lock: Option<PathBuf>,
 }
 
 impl Running {
+    /// `None`: this process runs no engine.
+    pub fn began(&self) -> Option<&Began> {
+        self.own.as_ref().map(|own| &own.began)
+    }
+
     /// The engine has ended by itself, and which one that was.
     pub fn ended(&self) -> Option<&'static str> {
         let has_ended = self.link.snapshots().has_changed().is_err();
-        has_ended.then_some(match &self.own {
-            Some(_) => "the engine has ended",
+        has_ended.then(|| match &self.own {
+            Some(own) => own.keeper.why_ended().unwrap_or("the engine has ended"),
             None => "the plimsoll that acts on this machine has ended, and this one was attached",
         })
     }
@@ -125,12 +148,10 @@ impl Running {
 
     /// Stops the engine if it is ours; what it decided is on its way to disk.
     pub async fn stop(self) {
-        let Some(own) = self.own else { return };
-        drop(own.reloading);
-        drop(own.served);
-        // An engine that has ended already needs no telling.
-        own.stop.send(()).ok();
-        drop(tokio::time::timeout(CLOSING, own.engine).await);
+        if let Some(own) = self.own {
+            drop(own.reloading);
+            own.keeper.end().await;
+        }
     }
 }
 
@@ -193,18 +214,18 @@ fn replay(file: &std::path::Path) -> Result<Edges> {
 
 /// Starts an engine, or attaches to the one that acts on this machine already.
 /// Must run inside a tokio runtime.
-pub async fn start(config: &LoadedConfig, source: &Source) -> Result<Running> {
+pub async fn start(config: &LoadedConfig, source: &Source, terms: Terms) -> Result<Running> {
     let role = match source {
+        Source::Live if terms.headless => Role::Own(holder::guard(config).await?),
         Source::Live => holder::role(config).await,
         // What is not this machine needs no lock.
         Source::Demo | Source::Replay(_) => Role::Own(Holding::default()),
     };
     match role {
-        Role::Own(holding) => start_own(config, source, holding),
+        Role::Own(holding) => start_own((config, source), holding, terms),
         Role::Attached(link) => {
             // The holder's own screen may be out of sight.
-            let attention = Attention::default();
-            drop(link.send(Command::Attend { attention }));
+            attend(&link, Attention::default());
             let total = settings::total_of(&link.snapshots().borrow());
             // Its holder sees by itself that the file was written.
             let door = ConfigDoor::of(config, total, None);
@@ -213,15 +234,32 @@ pub async fn start(config: &LoadedConfig, source: &Source) -> Result<Running> {
     }
 }
 
+fn attend(link: &dyn Link, attention: Attention) {
+    drop(link.send(Command::Attend { attention }));
+}
+
 /// Opens the history, puts the engine together and starts it.
-fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result<Running> {
+fn start_own(
+    (config, source): (&LoadedConfig, &Source),
+    holding: Holding,
+    terms: Terms,
+) -> Result<Running> {
     let mut edges = edges(source, config)?;
     let total = settings::total(&mut edges);
-    let settings = settings::settings_at(config, &edges, total)?;
+    let mut settings = settings::settings_at(config, &edges, total)?;
+    settings.may_act = may_act(edges.mode, &holding);
+    if let Some(longest) = terms.at_least_every {
+        settings.interval = Some(settings.interval.map_or(longest, |span| span.min(longest)));
+    }
     let (health_sender, health) = mpsc::channel(HEALTH);
     let (journal, past, trouble) = match holding.observes {
         None => history(config, edges.mode, edges.clock.now(), health_sender),
         Some(_) => others_history(config, &edges),
+    };
+    let began = Began {
+        regime: (settings.regime_for)(None),
+        first_event: past.next_seq.max(1),
+        lock: holding.lock.as_ref().map(|lock| lock.path().to_owned()),
     };
     let parts = Parts {
         sensors: edges.sensors,
@@ -231,6 +269,10 @@ fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result
         clock: edges.clock,
     };
     let (engine, link, faults) = Engine::new(settings, past, parts);
+    // Nobody looks; who wants it soon does not wait for the calm pace.
+    if terms.headless && terms.at_least_every.is_none() {
+        attend(&link, Attention::NONE);
+    }
     // As one: of what is about the same only the last would be kept.
     let notes = Some(edges.notes.join("; ")).filter(|notes| !notes.is_empty());
     let notes = notes.map(|notes| ("settings", notes));
@@ -245,19 +287,23 @@ fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result
     if let Some(playback) = edges.playback {
         tokio::spawn(tell_the_end(playback, faults.clone()));
     }
-    tokio::spawn(pass_on_health(health, faults));
-    let (stop, stopped) = oneshot::channel();
-    let engine = tokio::spawn(engine.run(stopped));
-    let served = holding.socket.map(|socket| socket.serve(link.clone()));
+    tokio::spawn(pass_on_health(health, faults.clone()));
+    let kept = Kept::new(holding.lock, holding.socket, (link.clone(), faults));
+    let keeper = Keeper::start(kept, engine);
     let link: Arc<dyn Link> = match holding.observes {
         None => Arc::new(link),
         Some(reason) => Arc::new(ObservingLink::new(link, reason)),
     };
-    Ok(Running {
-        link,
-        door,
-        own: Some(Own { reloading, served, stop, engine, _lock: holding.lock }),
-    })
+    Ok(Running { link, door, own: Some(Own { began, reloading, keeper }) })
+}
+
+/// Only who holds this machine acts on it by rule; a demo is nobody's machine.
+fn may_act(mode: Mode, holding: &Holding) -> bool {
+    match mode {
+        Mode::Live => holding.lock.is_some(),
+        Mode::Demo => true,
+        Mode::Replay => false,
+    }
 }
 
 /// Another plimsoll writes the history: what it has under way is its own, and
@@ -419,5 +465,24 @@ impl Journal for StoreJournal {
         if let Some(store) = self.store.take() {
             store.close(CLOSING);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_act_only_where_the_lock_is_held_or_no_machine_is_meant() {
+        let temp = tempfile::tempdir().unwrap();
+        let lock = crate::act::lock::Lock::acquire(&temp.path().join("lock")).unwrap();
+        let holds = Holding { lock: Some(lock), ..Holding::default() };
+        let observes = Holding { observes: Some("another acts".into()), ..Holding::default() };
+        let alone = Holding::default();
+        assert!(may_act(Mode::Live, &holds));
+        assert!(!may_act(Mode::Live, &observes));
+        assert!(!may_act(Mode::Live, &alone), "another could not know of it");
+        assert!(may_act(Mode::Demo, &alone));
+        assert!(!may_act(Mode::Replay, &holds));
     }
 }

@@ -6,7 +6,9 @@ pub mod config;
 pub mod dashboard;
 pub mod exit;
 pub mod flags;
+pub mod guard;
 pub mod record;
+pub mod service;
 mod simulate;
 pub mod status;
 
@@ -48,6 +50,11 @@ struct Line {
 enum Command {
     /// One check: the level, what set it, and what holds the memory
     Status(status::Args),
+    /// Watch and act by the rules of the config, without a screen
+    Guard(guard::Args),
+    /// Have the guard started by the system: install, uninstall, status
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Write samples and what the model server says to a file
     Record(record::Args),
     /// What the rules would have done over a recording
@@ -118,6 +125,8 @@ fn run(line: Line) -> Result<ExitCode> {
             dashboard::run(&context, panic_after)
         }
         Some(Command::Status(args)) => status::run(&args, &context, &mut out),
+        Some(Command::Guard(args)) => guard::run(&args, &context, &mut out),
+        Some(Command::Service(command)) => service::run(&command, &context, &mut out),
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {

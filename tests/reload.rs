@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use plimsoll::assemble::reload::Reread;
-use plimsoll::assemble::{ConfigDoor, Running, Source, start};
+use plimsoll::assemble::{ConfigDoor, Running, Source, Terms, start};
 use plimsoll::config::{Flags, LoadedConfig, Surroundings, load};
 use plimsoll::domain::{Bytes, DiffLine, EventBody, SettingChange, Snapshot};
 
@@ -59,7 +59,7 @@ impl Home {
     }
 
     async fn demo(&self) -> Running {
-        start(&self.load(), &Source::Demo).await.unwrap()
+        start(&self.load(), &Source::Demo, Terms::default()).await.unwrap()
     }
 }
 

@@ -717,6 +717,7 @@ fn a_new_config_counts_at_once() {
     machine.used = 85.0;
     machine.seconds(10);
     let configured = Configured {
+        note: "config read again: 1 change".into(),
         interval: Some(Duration::from_secs(1)),
         regime_for: regime(Profile::Linux15, rules(RuleMode::Act)),
         components: Vec::new(),

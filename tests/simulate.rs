@@ -343,6 +343,8 @@ fn rules_that_observe_or_ask_are_made_to_act_and_those_that_are_off_are_not() {
     let mut rules = Rules::of(Profile::Linux15, true);
     rules.levels[1].mode = RuleMode::Off;
     rules.levels[2].mode = RuleMode::Confirm;
+    let kill_switch = rules.kill_switch.as_mut().unwrap();
+    kill_switch.mode = RuleMode::Observe;
     let regime = acting(machine::regime(Profile::Linux15, rules))(None);
     let modes = regime.rules.levels.map(|rule| rule.mode);
     assert_eq!(modes, [RuleMode::Act, RuleMode::Off, RuleMode::Act, RuleMode::Act]);
@@ -366,6 +368,12 @@ fn trouble() -> Vec<u8> {
         recorder.look(1000);
     }
     recorder.file()
+}
+
+#[test]
+fn dump_it() {
+    std::fs::write("/tmp/trouble.rec", trouble()).unwrap();
+    std::fs::write("/tmp/ordinary.rec", ordinary(1200)).unwrap();
 }
 
 #[test]

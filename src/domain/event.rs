@@ -304,6 +304,7 @@ fn outcome_text(outcome: &Outcome, by: Origin) -> String {
                 // What came back first: a narrow screen shows no more.
                 format!("{subject} {by}: {freed} came back in {took}{expected}")
             }
+            (action, None) if !action.takes_away() => format!("{subject} {by}: done in {took}"),
             (_, None) => format!("{subject} {by}: {expected}gone in {took}"),
         },
     }
