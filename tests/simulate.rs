@@ -351,6 +351,48 @@ fn rules_that_observe_or_ask_are_made_to_act_and_those_that_are_off_are_not() {
     assert_eq!(regime.rules.kill_switch.map(|rule| rule.mode), Some(RuleMode::Act));
 }
 
+/// The rules of a profile as a simulation takes them.
+fn ruled(file: &[u8], profile: Profile) -> Findings {
+    let mut settings = machine::settings(profile);
+    settings.regime_for = acting(machine::regime(profile, Rules::of(profile, false)));
+    let mut simulation = Simulation::new(settings, Duration::from_secs(1));
+    for entry in Reader::new(file).unwrap() {
+        feed(&mut simulation, entry.unwrap());
+    }
+    simulation.finish()
+}
+
+#[test]
+fn a_rule_unloads_what_is_enough_and_the_level_is_never_worse() {
+    let file = trouble();
+    let without = play(&file, &[]);
+    assert!(seconds_at(&without, Level::Critical) > 0, "{:?}", without.levels);
+    let found = ruled(&file, Profile::Linux15);
+    let done: Vec<(&str, &str)> =
+        found.actions.iter().map(|action| (action.verb, action.subject.as_str())).collect();
+    assert_eq!(done, [("unload", "large:7b")], "one is enough, and a larger one before others");
+    let action = &found.actions[0];
+    assert_eq!((action.by_rule, action.level), (true, Level::Warning));
+    assert_eq!((action.outcome.clone(), found.freed_bytes), (Some(Verdict::Done), Bytes::gib(4)));
+    assert_eq!(seconds_at(&found, Level::Critical), 0);
+    assert!(found.largest_shortfall.unwrap().bytes < without.largest_shortfall.unwrap().bytes);
+    let careful = ruled(&file, Profile::Careful);
+    assert_eq!(careful.actions.len(), 2, "{:?}", careful.actions);
+}
+
+#[test]
+fn rules_that_observe_only_propose() {
+    let mut settings = machine::settings(Profile::Linux15);
+    settings.regime_for = machine::regime(Profile::Linux15, Rules::plain());
+    let mut simulation = Simulation::new(settings, Duration::from_secs(1));
+    for entry in Reader::new(&trouble()[..]).unwrap() {
+        feed(&mut simulation, entry.unwrap());
+    }
+    let found = simulation.finish();
+    assert!(found.actions.is_empty() && found.proposals > 0);
+    assert_eq!(modelled_seconds(&found), 0);
+}
+
 // ---------------------------------------------------------------- the command
 
 fn trace(home: &Home, name: &str, file: Vec<u8>) {
@@ -368,12 +410,6 @@ fn trouble() -> Vec<u8> {
         recorder.look(1000);
     }
     recorder.file()
-}
-
-#[test]
-fn dump_it() {
-    std::fs::write("/tmp/trouble.rec", trouble()).unwrap();
-    std::fs::write("/tmp/ordinary.rec", ordinary(1200)).unwrap();
 }
 
 #[test]
