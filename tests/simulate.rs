@@ -13,8 +13,9 @@ mod shell;
 use std::time::Duration;
 
 use plimsoll::domain::plan::{Keep, Verdict};
-use plimsoll::domain::rule::RuleMode;
-use plimsoll::domain::{Bytes, Level, ModelName};
+use plimsoll::domain::rule::{Measure, RuleMode};
+use plimsoll::domain::{Bytes, Group, GroupKind, Level, ModelName, Strength};
+use plimsoll::engine::input::ComponentRule;
 use plimsoll::engine::link::{Command, Reply};
 use plimsoll::engine::simulate::findings::{Again, Findings};
 use plimsoll::engine::simulate::{Simulation, acting};
@@ -378,6 +379,62 @@ fn a_rule_unloads_what_is_enough_and_the_level_is_never_worse() {
     assert!(found.largest_shortfall.unwrap().bytes < without.largest_shortfall.unwrap().bytes);
     let careful = ruled(&file, Profile::Careful);
     assert_eq!(careful.actions.len(), 2, "{:?}", careful.actions);
+}
+
+/// A named process and a named container of 4 GiB each, and others that climb.
+fn hogs() -> Vec<u8> {
+    let mut recorder = Recorder::new();
+    let mut hog = program(1);
+    hog.name = "hog".into();
+    hog.memory.anonymous = Some(Bytes::gib(4));
+    recorder.machine.named = vec![hog];
+    recorder.machine.groups = vec![Group {
+        kind: GroupKind::Container { id: "c".repeat(64) },
+        name: "media".into(),
+        used: Some(Bytes::gib(4)),
+        swapped: None,
+        limit: None,
+        oom_kills: None,
+        stalled: None,
+        is_paused: false,
+    }];
+    for second in 0..120 {
+        recorder.machine.used = 76.0 + f64::from(second) * 0.5;
+        recorder.look(1000);
+    }
+    recorder.file()
+}
+
+#[test]
+fn what_is_ended_or_stopped_gives_back_what_it_held() {
+    let mut rules = Rules::plain();
+    for rule in &mut rules.levels[1..] {
+        rule.mode = RuleMode::Act;
+        rule.strength = Some(Strength::Force);
+    }
+    let allowed = |pattern: &str, measure| ComponentRule {
+        pattern: pattern.into(),
+        actions: vec![measure],
+        ..ComponentRule::default()
+    };
+    let mut settings = machine::settings(Profile::Linux15);
+    settings.regime_for = machine::regime(Profile::Linux15, rules);
+    settings.components = vec![
+        allowed("process:hog", Measure::Term),
+        allowed("container:media", Measure::Stop),
+    ];
+    let mut simulation = Simulation::new(settings, Duration::from_secs(1));
+    for entry in Reader::new(&hogs()[..]).unwrap() {
+        feed(&mut simulation, entry.unwrap());
+    }
+    let found = simulation.finish();
+    let mut done: Vec<(&str, &str)> =
+        found.actions.iter().map(|action| (action.verb, action.subject.as_str())).collect();
+    done.sort_unstable();
+    assert_eq!(done, [("end", "hog"), ("stop", "media")], "{:?}", found.actions);
+    assert_eq!(found.freed_bytes, Bytes::gib(8));
+    let without = play(&hogs(), &[]);
+    assert!(seconds_at(&found, Level::Emergency) < seconds_at(&without, Level::Emergency));
 }
 
 #[test]
