@@ -44,7 +44,7 @@ use reload::Reloading;
 
 pub use holder::{NotGuarding, attach, listens_beside, lock_file, system_lock_file};
 pub use screen::screen;
-pub use settings::settings;
+pub use settings::{settings, simulated};
 pub use write_back::ConfigDoor;
 
 /// Seconds since 1970 at which the demo begins: the same on each run, so that

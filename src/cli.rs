@@ -9,6 +9,7 @@ pub mod flags;
 pub mod guard;
 pub mod record;
 pub mod service;
+mod simulate;
 pub mod status;
 
 use std::io::{self, Write};
@@ -56,6 +57,8 @@ enum Command {
     Service(service::ServiceCommand),
     /// Write samples and what the model server says to a file
     Record(record::Args),
+    /// What the rules would have done over a recording
+    Simulate(simulate::Args),
     /// The config: write one, show it, check it
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -125,6 +128,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Guard(args)) => guard::run(&args, &context, &mut out),
         Some(Command::Service(command)) => service::run(&command, &context, &mut out),
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
+        Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)
         }

@@ -11,6 +11,7 @@ pub mod input;
 pub mod journal;
 pub mod link;
 pub mod sampler;
+pub mod simulate;
 pub mod state;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@
 mod delta;
 mod playback;
 mod reader;
+mod steps;
 mod writer;
 
 use std::io;
@@ -115,21 +116,20 @@ struct Header {
 }
 
 /// Every other line; exactly one of the first three is there.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Serialize)]
 struct Line {
     /// A whole sample.
-    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
     sample: Option<serde_json::Value>,
-    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
     report: Option<Box<Report>>,
     /// What changed since the sample before.
-    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "d", skip_serializing_if = "Option::is_none")]
     change: Option<serde_json::Value>,
     /// How much later than the sample before, by the clock that does not jump.
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "t", skip_serializing_if = "Option::is_none")]
     later_ms: Option<u64>,
     /// How much later by wall time in nanoseconds, where that is not the same.
-    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "w", skip_serializing_if = "Option::is_none")]
     later_wall_ns: Option<i64>,
 }

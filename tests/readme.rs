@@ -99,7 +99,7 @@ fn accepts(arguments: &[String], code: Option<i32>) -> bool {
         Some("guard") => matches!(code, Some(0 | 10 | 11 | 12)),
         // Nothing is started here, so nothing guards.
         Some("service") if arguments.iter().any(|word| word == "status") => code == Some(1),
-        Some("config" | "record" | "service") => code == Some(0),
+        Some("config" | "record" | "service" | "simulate") => code == Some(0),
         // The dashboard, without a terminal.
         _ => code == Some(2),
     }

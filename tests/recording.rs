@@ -16,8 +16,8 @@ use plimsoll::domain::sample::{
 };
 use plimsoll::domain::snapshot::Host;
 use plimsoll::domain::{
-    BlobDigest, Bytes, ModelName, Moment, Monotonic, Process, ProcessKey, ProcessRole, Reading,
-    RunnerArguments, Sample, Wall,
+    BlobDigest, Bytes, Group, GroupKind, ModelName, Moment, Monotonic, Process, ProcessKey,
+    ProcessRole, Reading, RunnerArguments, Sample, Wall,
 };
 use plimsoll::recording::{
     Entry, Playback, Reader, RecordingError, Report, ReportBody, VERSION, Writer,
@@ -402,8 +402,8 @@ fn any_process(pid: u32) -> impl Strategy<Value = Process> {
         },
     );
     let cpu = of((0..9_u64, 0..1_000_000_000_u32).prop_map(|(s, n)| Duration::new(s, n)));
-    (0..3_u64, "[a-z]{1,5}", role, memory, cpu, any::<bool>()).prop_map(
-        move |(started, name, role, memory, cpu, is_zombie)| Process {
+    (0..3_u64, "[a-z]{1,5}", role, memory, cpu, (any::<bool>(), vec("[a-z]{1,3}", 0..3))).prop_map(
+        move |(started, name, role, memory, cpu, (is_zombie, matched))| Process {
             key: ProcessKey { pid, started },
             parent: 1,
             name,
@@ -412,7 +412,7 @@ fn any_process(pid: u32) -> impl Strategy<Value = Process> {
             memory,
             cpu,
             is_zombie,
-            matched: Vec::new(),
+            matched,
         },
     )
 }
@@ -427,15 +427,33 @@ fn any_processes() -> impl Strategy<Value = Vec<Process>> {
 }
 
 fn any_table() -> impl Strategy<Value = ProcessTable> {
-    (any_processes(), any_processes(), any_processes(), of(size()), of(any::<u32>())).prop_map(
-        |(servers, runners, others, rest, count)| ProcessTable {
+    let numbers = (of(size()), of(any::<u32>()));
+    (any_processes(), any_processes(), any_processes(), any_processes(), numbers).prop_map(
+        |(servers, runners, others, named, (rest, count))| ProcessTable {
             servers,
             runners,
             others,
             rest,
             count,
             reapers: vec![1],
-            named: Vec::new(),
+            named,
+        },
+    )
+}
+
+fn any_group() -> impl Strategy<Value = Group> {
+    let sizes = (of(size()), of(size()), of(size()));
+    let rest = (of(any::<u64>()), of(0..100_u32), any::<bool>());
+    ("[a-z]{1,5}", any::<bool>(), sizes, rest).prop_map(
+        |(name, is_user, (used, swapped, limit), (oom_kills, stalled, is_paused))| Group {
+            kind: GroupKind::Unit { is_user },
+            name,
+            used,
+            swapped,
+            limit,
+            oom_kills,
+            stalled: stalled.map(f64::from),
+            is_paused,
         },
     )
 }
@@ -464,9 +482,10 @@ fn any_sample() -> impl Strategy<Value = Sample> {
     let gpu = ("[a-z]{1,5}", size(), of(size()), any::<bool>())
         .prop_map(|(name, total, used, unified)| Gpu { name, total, used, unified });
     let first = (at, reading(any_memory()), reading(swap), reading(pressure), reading(paging));
-    let second = (reading(zram), reading(limit), reading(vec(gpu, 0..3)), reading(any_table()));
+    let third = (reading(any_table()), reading(vec(any_group(), 0..3)));
+    let second = (reading(zram), reading(limit), reading(vec(gpu, 0..3)), third);
     (first, second).prop_map(
-        |((at, memory, swap, pressure, paging), (zram, limit, gpus, processes))| Sample {
+        |((at, memory, swap, pressure, paging), (zram, limit, gpus, (processes, groups)))| Sample {
             at,
             memory,
             swap,
@@ -476,7 +495,7 @@ fn any_sample() -> impl Strategy<Value = Sample> {
             limit,
             gpus,
             processes,
-            groups: no_groups(),
+            groups,
         },
     )
 }

@@ -1,6 +1,7 @@
 //! From the config to what the engine is told: limits and rules for a machine,
 //! components, hooks. At the start, and again when the config was changed.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use anyhow::Result;
 use crate::act::hooks::{Hook, HookTo};
 use crate::config::schema::{self, HookEvent};
 use crate::config::{ConfigError, LoadedConfig};
-use crate::domain::snapshot::ProfileView;
+use crate::domain::sample::MemoryParts;
+use crate::domain::snapshot::{Mode, ProfileView};
 use crate::domain::{Bytes, Snapshot};
 use crate::engine::input::{Configured, Regime, RegimeFor, Settings};
 use crate::policy::limits::{Profile, System};
@@ -54,7 +56,7 @@ pub(super) fn settings_at(config: &LoadedConfig, edges: &Edges, total: Bytes) ->
         own_uid: rustix::process::getuid().as_raw(),
         interval: config.config.interval,
         graph: Duration::from_secs(u64::from(config.config.history.graph_minutes) * 60),
-        regime_for: regime_for(config.clone(), total),
+        regime_for: regime_for(config.clone(), total, system()),
         components: config.component_rules(),
         hooks: hooks(config),
         may_act: false,
@@ -63,12 +65,35 @@ pub(super) fn settings_at(config: &LoadedConfig, edges: &Edges, total: Bytes) ->
     })
 }
 
+/// What a simulation over a recording is told: as the machine that was
+/// recorded, whatever this one is. It tells no hook of anything.
+pub fn simulated(config: &LoadedConfig, file: &Path) -> Result<Settings> {
+    let mut edges = super::replay(file)?;
+    let first = edges.sensors.read(&Want::default(), edges.clock.now());
+    let memory = first.memory.ok();
+    let parts = memory.as_ref().map(|memory| &memory.parts);
+    let is_mac = matches!(parts, Some(MemoryParts::Mac { .. }));
+    let system = if is_mac { System::Mac } else { System::Linux };
+    let total = memory.map_or(ASSUMED_TOTAL, |memory| memory.total);
+    regime_on(system, config, total)?;
+    let servers = first.processes.into_iter().flat_map(|table| table.servers);
+    Ok(Settings {
+        // What is asked for there is carried out, if only there.
+        mode: Mode::Live,
+        own_uid: servers.into_iter().find_map(|server| server.uid).unwrap_or_default(),
+        regime_for: regime_for(config.clone(), total, system),
+        hooks: Vec::new(),
+        may_act: true,
+        ..settings_at(config, &edges, total)?
+    })
+}
+
 /// What a running engine is told of a config that was changed.
 pub(super) fn configured(config: &LoadedConfig, total: Bytes, note: String) -> Configured {
     Configured {
         note,
         interval: config.config.interval,
-        regime_for: regime_for(config.clone(), total),
+        regime_for: regime_for(config.clone(), total, system()),
         components: config.component_rules(),
         hooks: hooks(config),
     }
@@ -77,20 +102,24 @@ pub(super) fn configured(config: &LoadedConfig, total: Bytes, note: String) -> C
 /// Limits and rules for a machine with so much memory, or why the user's do
 /// not go with its profile.
 pub(super) fn regime(config: &LoadedConfig, total: Bytes) -> Result<Regime, ConfigError> {
-    let chosen = config.limits(system(), total)?;
+    regime_on(system(), config, total)
+}
+
+fn regime_on(system: System, config: &LoadedConfig, total: Bytes) -> Result<Regime, ConfigError> {
+    let chosen = config.limits(system, total)?;
     let rules = config.rules(&chosen)?;
     let profile = ProfileView { name: chosen.profile.name().to_owned(), why: chosen.why };
     Ok(Regime { profile, limits: chosen.limits, rules })
 }
 
-fn regime_for(config: LoadedConfig, at_start: Bytes) -> RegimeFor {
+fn regime_for(config: LoadedConfig, at_start: Bytes, system: System) -> RegimeFor {
     Arc::new(move |total| {
-        regime(&config, total.unwrap_or(at_start))
+        regime_on(system, &config, total.unwrap_or(at_start))
             // A total that changed while running may no longer suit the
             // user's numbers: those of the start go on.
-            .or_else(|_| regime(&config, at_start))
+            .or_else(|_| regime_on(system, &config, at_start))
             .unwrap_or_else(|error| {
-                let profile = Profile::auto(system(), at_start);
+                let profile = Profile::auto(system, at_start);
                 let view = ProfileView { name: profile.name().into(), why: error.to_string() };
                 Regime { profile: view, limits: profile.limits(), rules: Rules::plain() }
             })
@@ -151,7 +180,7 @@ mod tests {
         // With 64 GiB it would be `careful`, whose critical is 80.
         let text =
             "levels.warning = 85\nrules.mode = \"act\"\nrules.critical.strength = \"light\"\n";
-        let regime_for = regime_for(with(text), Bytes::gib(16));
+        let regime_for = regime_for(with(text), Bytes::gib(16), system());
         for total in [None, Some(Bytes::gib(15)), Some(Bytes::gib(64))] {
             let regime = regime_for(total);
             assert_eq!(regime.profile.name, sixteen());

@@ -1,8 +1,10 @@
 //! From the config to the limits a level is judged by: a profile, picked or
 //! named, with the user's changes laid over it, and why it is that one.
 
+use super::check::Setting;
 use super::error::{ConfigError, KeyFault};
 use super::layers::LoadedConfig;
+use super::origin::Origin;
 use super::schema::{Levels, ProfileChoice};
 use crate::domain::{Bytes, Percent};
 use crate::policy::limits::{Limits, Profile, System, UsedLimits};
@@ -32,6 +34,16 @@ impl LoadedConfig {
         let limits = self.limits_over(profile)?;
         let changed = if limits == profile.limits() { "" } else { ", with changes" };
         Ok(Chosen { profile, why: format!("{reason}{changed}"), limits })
+    }
+
+    /// The same config over that profile, as a flag says.
+    #[must_use]
+    pub fn with_profile(mut self, profile: Profile, flag: &'static str) -> LoadedConfig {
+        self.config.profile = ProfileChoice::Named(profile);
+        let value = toml::Value::from(profile.name());
+        let setting = Setting { value, origin: Origin::Flag { flag } };
+        self.settings.insert("profile".to_owned(), setting);
+        self
     }
 
     /// The changes over one profile.

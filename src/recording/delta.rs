@@ -55,10 +55,15 @@ const SHORT: [(&str, &str); 41] = [
 ];
 
 /// The order of a list. No pid is spelled so, and no name behind its slash.
-const ORDER: &str = "o";
+pub(super) const ORDER: &str = "o";
 
 fn short(key: &str) -> &str {
     SHORT.iter().find(|(long, _)| *long == key).map_or(key, |(_, short)| short)
+}
+
+/// It stands for a longer name.
+pub(super) fn is_short(key: &str) -> bool {
+    SHORT.iter().any(|(_, short)| *short == key)
 }
 
 fn long(key: &str) -> &str {

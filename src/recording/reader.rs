@@ -4,12 +4,15 @@
 //! read is an error with its line, and the end: what follows would be built on
 //! it. Text is cleaned here, as everywhere it enters the program.
 
-use std::io::{BufRead, Read};
+use std::fmt;
+use std::io::BufRead;
 
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::{Entry, Header, Line, NAME, RecordingError, VERSION, delta};
+use super::steps::{Step, clean_all};
+use super::{Entry, Header, NAME, RecordingError, Report, VERSION};
 use crate::domain::sample::Sample;
 use crate::domain::snapshot::Host;
 use crate::domain::text::clean;
@@ -25,7 +28,9 @@ pub struct Reader<R> {
     host: Host,
     /// Lines read so far.
     line: u64,
-    before: Option<(Moment, Value)>,
+    text: Vec<u8>,
+    /// The sample that changes are laid over.
+    before: Option<Box<Sample>>,
     has_ended: bool,
 }
 
@@ -55,7 +60,7 @@ impl<R: BufRead> Reader<R> {
             system: clean(&header.host.system),
             kernel: clean(&header.host.kernel),
         };
-        Ok(Reader { input, host, line: 1, before: None, has_ended: false })
+        Ok(Reader { input, host, line: 1, text, before: None, has_ended: false })
     }
 
     /// The machine that was recorded.
@@ -65,44 +70,49 @@ impl<R: BufRead> Reader<R> {
 
     fn next_entry(&mut self) -> Result<Option<Entry>, RecordingError> {
         loop {
-            let mut text = Vec::new();
-            read_line(&mut self.input, &mut text).map_err(RecordingError::Read)?;
-            if text.is_empty() {
+            self.text.clear();
+            read_line(&mut self.input, &mut self.text).map_err(RecordingError::Read)?;
+            if self.text.is_empty() {
                 return Ok(None);
             }
             self.line += 1;
-            let is_whole = text.last() == Some(&b'\n');
-            if text.trim_ascii().is_empty() {
+            if self.text.trim_ascii().is_empty() {
                 continue;
             }
-            return match serde_json::from_slice::<Line>(&text) {
+            let is_whole = self.text.last() == Some(&b'\n');
+            let mut json = serde_json::Deserializer::from_slice(&self.text);
+            let line = LineOver(self.before.as_deref_mut()).deserialize(&mut json);
+            return match line.and_then(|line| json.end().map(|()| line)) {
                 Ok(line) => self.entry(line).map(Some),
-                Err(_) if !is_whole && (text.len() as u64) < LONGEST_LINE => Ok(None),
+                Err(fault)
+                    if !is_whole && !fault.is_data() && (self.text.len() as u64) < LONGEST_LINE =>
+                {
+                    Ok(None)
+                }
                 Err(fault) => Err(self.malformed(not_json(&fault))),
             };
         }
     }
 
-    fn entry(&mut self, line: Line) -> Result<Entry, RecordingError> {
+    fn entry(&mut self, line: Read) -> Result<Entry, RecordingError> {
         match line {
-            Line { sample: Some(mut value), report: None, change: None, .. } => {
+            Read { sample: Some(mut value), report: None, has_change: false, .. } => {
                 clean_all(&mut value);
-                let at = value.as_object_mut().and_then(|sample| sample.remove("at"));
-                let at = at.ok_or_else(|| self.malformed("a sample without its time".into()))?;
-                let at = Moment::deserialize(at).map_err(|f| self.malformed(f.to_string()))?;
-                self.sample(at, value)
+                let sample =
+                    Box::<Sample>::deserialize(value).map_err(|f| self.malformed(f.to_string()))?;
+                self.before = Some(sample.clone());
+                Ok(Entry::Sample(sample))
             }
-            Line { change: Some(mut change), sample: None, report: None, .. } => {
-                let Some((at, mut value)) = self.before.take() else {
+            Read { has_change: true, sample: None, report: None, later_ms, later_wall_ns } => {
+                let Some(mut sample) = self.before.take() else {
                     return Err(self.malformed("a change before the first sample".into()));
                 };
-                let at = later(at, line.later_ms.unwrap_or_default(), line.later_wall_ns)
+                sample.at = later(sample.at, later_ms.unwrap_or_default(), later_wall_ns)
                     .ok_or_else(|| self.malformed("a time out of range".into()))?;
-                clean_all(&mut change);
-                delta::apply(&mut value, change).map_err(|detail| self.malformed(detail))?;
-                self.sample(at, value)
+                self.before = Some(sample.clone());
+                Ok(Entry::Sample(sample))
             }
-            Line { report: Some(report), sample: None, change: None, .. } => {
+            Read { report: Some(report), sample: None, has_change: false, .. } => {
                 let mut value =
                     serde_json::to_value(report).map_err(|f| self.malformed(f.to_string()))?;
                 clean_all(&mut value);
@@ -112,19 +122,6 @@ impl<R: BufRead> Reader<R> {
             }
             _ => Err(self.malformed("neither one sample, one change nor one report".into())),
         }
-    }
-
-    fn sample(&mut self, at: Moment, value: Value) -> Result<Entry, RecordingError> {
-        let mut timed = value;
-        if let (Some(sample), Ok(time)) = (timed.as_object_mut(), serde_json::to_value(at)) {
-            sample.insert("at".to_owned(), time);
-        }
-        let sample = Sample::deserialize(&timed).map_err(|f| self.malformed(f.to_string()))?;
-        if let Some(sample) = timed.as_object_mut() {
-            sample.remove("at");
-        }
-        self.before = Some((at, timed));
-        Ok(Entry::Sample(Box::new(sample)))
     }
 
     fn malformed(&self, detail: String) -> RecordingError {
@@ -155,7 +152,7 @@ fn not_json(fault: &serde_json::Error) -> String {
 }
 
 fn read_line(input: &mut impl BufRead, text: &mut Vec<u8>) -> std::io::Result<usize> {
-    input.take(LONGEST_LINE).read_until(b'\n', text)
+    std::io::Read::take(input, LONGEST_LINE).read_until(b'\n', text)
 }
 
 fn later(at: Moment, ms: u64, wall_ns: Option<i64>) -> Option<Moment> {
@@ -165,11 +162,53 @@ fn later(at: Moment, ms: u64, wall_ns: Option<i64>) -> Option<Moment> {
     Some(Moment::new(wall, mono))
 }
 
-fn clean_all(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = clean(text),
-        Value::Array(list) => list.iter_mut().for_each(clean_all),
-        Value::Object(map) => map.values_mut().for_each(clean_all),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+/// What a line said; its change is laid over the sample before by then.
+#[derive(Default)]
+struct Read {
+    sample: Option<Value>,
+    report: Option<Box<Report>>,
+    has_change: bool,
+    later_ms: Option<u64>,
+    later_wall_ns: Option<i64>,
+}
+
+/// A line to be read, and the sample before, if there is one.
+struct LineOver<'a>(Option<&'a mut Sample>);
+
+impl<'de> DeserializeSeed<'de> for LineOver<'_> {
+    type Value = Read;
+
+    fn deserialize<D: Deserializer<'de>>(self, line: D) -> Result<Read, D::Error> {
+        line.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for LineOver<'_> {
+    type Value = Read;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a line of a recording")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Read, A::Error> {
+        let mut read = Read::default();
+        while let Some(name) = map.next_key::<&str>()? {
+            match (name, self.0.as_deref_mut()) {
+                ("s", _) => read.sample = map.next_value()?,
+                ("r", _) => read.report = map.next_value()?,
+                ("t", _) => read.later_ms = map.next_value()?,
+                ("w", _) => read.later_wall_ns = map.next_value()?,
+                ("d", _) if read.has_change => return Err(Error::duplicate_field("d")),
+                ("d", before) => {
+                    read.has_change = true;
+                    match before {
+                        Some(before) => map.next_value_seed(Step(before))?,
+                        None => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                (name, _) => return Err(Error::unknown_field(name, &["s", "r", "d", "t", "w"])),
+            }
+        }
+        Ok(read)
     }
 }

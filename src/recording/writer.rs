@@ -76,6 +76,11 @@ impl<W: Write> Writer<W> {
         self.out.flush()
     }
 
+    /// What was written, without flushing it.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
     /// After a whole sample, so that a file that begins there says everything.
     fn repeat_reports(&mut self) -> io::Result<()> {
         for report in self.reports.values() {
