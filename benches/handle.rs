@@ -4,9 +4,14 @@
 #[path = "../tests/support/machine.rs"]
 mod machine;
 
+use std::collections::BTreeMap;
+
 use divan::Bencher;
-use plimsoll::domain::Sample;
+use plimsoll::domain::{Bytes, Component, Deed, Level, Sample, SignalKind, Target};
 use plimsoll::engine::input::{Input, PollAnswer, Report};
+use plimsoll::policy::guard::{self, Situation};
+use plimsoll::policy::plan::Load;
+use plimsoll::policy::rules::Rules;
 
 use machine::{Machine, moment, runner, server};
 
@@ -47,6 +52,45 @@ fn sample(bencher: Bencher, models: usize) {
         let now = moment(machine.millis);
         let effects = machine.state.handle(Input::Sampled(Box::new(sample)), now);
         (effects, machine.state.snapshot())
+    });
+}
+
+/// What a rule wants, over as many components: half models, half programs.
+#[divan::bench(args = [10, 100, 1000])]
+fn wish(bencher: Bencher, components: usize) {
+    let machine = busy(components / 2);
+    let models = machine.snapshot.models.clone();
+    let row = machine.snapshot.components.value.last().expect("a program").clone();
+    let programs: Vec<_> = (0..components / 2)
+        .map(|index| {
+            let key = plimsoll::domain::ProcessKey { pid: 10_000 + index as u32, started: 1 };
+            Component {
+                id: format!("process:program-{index}"),
+                target: Some(Target::Process { key }),
+                allowed: vec![Deed::Pause, Deed::Term],
+                ..row.clone()
+            }
+        })
+        .collect();
+    let (rules, spared) = (Rules::plain(), BTreeMap::new());
+    let load = Load {
+        models: &models,
+        components: &programs,
+        spared: &spared,
+        now: moment(machine.millis),
+    };
+    bencher.bench_local(|| {
+        guard::wish(
+            &rules,
+            &Situation {
+                level: Level::Critical,
+                cause: Some(SignalKind::Memory),
+                excess: Some(Bytes::gib(200)),
+                budget: None,
+                load,
+                has_run: true,
+            },
+        )
     });
 }
 

@@ -2,9 +2,15 @@
 //! services, the owner's commands and hooks, and the lock that lets only one
 //! engine act. It decides nothing and reads no more than it must check.
 
+pub mod command;
+pub mod containers;
+pub mod deeds;
 pub mod hooks;
 pub mod lock;
+pub mod service;
 pub mod signals;
+pub mod units;
+mod web;
 
 use crate::domain::{Deed, ProcessKey, Target};
 

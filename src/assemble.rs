@@ -1,35 +1,32 @@
 //! Starts and stops all parts in order. The only place that picks real,
 //! replayed or demo edges.
 
+pub mod hands;
 mod holder;
+mod keeper;
+pub mod reload;
 mod screen;
+mod settings;
+mod write_back;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
-use crate::act::Order;
-use crate::act::lock::Lock;
-use crate::act::signals;
-use crate::config::schema::ProfileChoice;
-use crate::config::{self, LoadedConfig};
+use crate::config::LoadedConfig;
 use crate::domain::event::EventBody;
-use crate::domain::snapshot::{Mode, ProfileView};
-use crate::domain::{Bytes, Debt, Event, Level, Moment, Wall};
-use crate::engine::attach::{ObservingLink, Served};
+use crate::domain::snapshot::Mode;
+use crate::domain::{Bytes, Debt, Moment, SettingDoor, Wall};
+use crate::engine::attach::ObservingLink;
 use crate::engine::clock::Clock;
-use crate::engine::executor::Hands;
-use crate::engine::input::{Answered, ComponentRule, Hook, Past, Regime, RegimeFor, Settings};
+use crate::engine::input::{Past, Regime};
 use crate::engine::journal::{Journal, NoJournal};
 use crate::engine::link::{Attention, Command, Link};
 use crate::engine::{Engine, FaultSender, Parts};
-use crate::policy::limits::System;
-use crate::policy::rules::Rules;
 use crate::recording::Playback;
 use crate::runtime::Runtime;
 use crate::runtime::demo::DemoRuntime;
@@ -37,21 +34,22 @@ use crate::runtime::ollama::{self, HostAddress, Ollama};
 use crate::runtime::replay::ReplayRuntime;
 use crate::sense::demo::DemoSensors;
 use crate::sense::replay::ReplaySensors;
-use crate::sense::{self, Sensors, Want};
+use crate::sense::{self, Sensors};
 use crate::simulation::{Scenario, SharedWorld, World};
 use crate::store::{Health, Restored, Retention, Store, StoreError};
 
 use holder::{Holding, Role};
+use keeper::{Keeper, Kept};
+use reload::Reloading;
 
-pub use holder::attach;
+pub use holder::{NotGuarding, attach, lock_file, system_lock_file};
 pub use screen::screen;
+pub use settings::settings;
+pub use write_back::ConfigDoor;
 
 /// Seconds since 1970 at which the demo begins: the same on each run, so that
 /// its pictures are.
 const DEMO_START: i64 = 1_768_485_731;
-
-/// What an ended runner gets between TERM and KILL: it saves nothing.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// The store's bad news that may wait; only the newest counts.
 const HEALTH: usize = 8;
@@ -61,10 +59,6 @@ const CLOSING: Duration = Duration::from_millis(200);
 
 /// How soon the end of a recording is said.
 const END_SEEN: Duration = Duration::from_millis(500);
-
-/// Memory assumed while nobody can read it: only the profile's choice hangs
-/// on it, and small machines are what this is for.
-const ASSUMED_TOTAL: Bytes = Bytes::gib(16);
 
 /// Where the picture comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,38 +81,77 @@ pub struct Edges {
     pub notes: Vec<String>,
 }
 
+/// What is asked of an engine that is started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// It takes the lock or does not start, and nobody looks until somebody
+    /// attaches.
+    pub headless: bool,
+    /// Sensors are read at least this often.
+    pub at_least_every: Option<Duration>,
+}
+
 /// A grip on a running engine: our own, or that of another plimsoll.
 pub struct Running {
     pub link: Arc<dyn Link>,
+    /// Where the user's config is changed; a recording has none.
+    pub door: Option<Arc<dyn SettingDoor>>,
+    /// `None`: it is another's.
     own: Option<Own>,
 }
 
-/// What this process runs, and must end. Dropped in this order: nobody may
-/// attach any more when the lock goes.
 struct Own {
-    served: Option<Served>,
-    stop: oneshot::Sender<()>,
-    engine: JoinHandle<()>,
-    _lock: Option<Lock>,
+    began: Began,
+    reloading: Option<Reloading>,
+    keeper: Keeper,
+}
+
+/// What an engine of this process began with.
+#[derive(Debug, Clone)]
+pub struct Began {
+    /// For the memory there was.
+    pub regime: Regime,
+    /// The number of its first event; those before it are of earlier runs.
+    pub first_event: u64,
+    /// The lock it holds.
+    pub lock: Option<PathBuf>,
 }
 
 impl Running {
+    /// `None`: this process runs no engine.
+    pub fn began(&self) -> Option<&Began> {
+        self.own.as_ref().map(|own| &own.began)
+    }
+
     /// The engine has ended by itself, and which one that was.
     pub fn ended(&self) -> Option<&'static str> {
         let has_ended = self.link.snapshots().has_changed().is_err();
-        has_ended.then_some(match &self.own {
-            Some(_) => "the engine has ended",
+        has_ended.then(|| match &self.own {
+            Some(own) => own.keeper.why_ended().unwrap_or("the engine has ended"),
             None => "the plimsoll that acts on this machine has ended, and this one was attached",
         })
     }
 
+    /// The reading of the config anew, if the engine is ours and follows it.
+    pub fn reloading(&self) -> Option<&Reloading> {
+        self.own.as_ref()?.reloading.as_ref()
+    }
+
+    /// From now on SIGHUP has the config read again. For use without a screen,
+    /// whose end SIGHUP is.
+    pub fn reload_on_hangup(&mut self) -> std::io::Result<()> {
+        match self.own.as_mut().and_then(|own| own.reloading.as_mut()) {
+            Some(reloading) => reloading.on_hangup(),
+            None => Ok(()),
+        }
+    }
+
     /// Stops the engine if it is ours; what it decided is on its way to disk.
     pub async fn stop(self) {
-        let Some(own) = self.own else { return };
-        drop(own.served);
-        // An engine that has ended already needs no telling.
-        own.stop.send(()).ok();
-        drop(tokio::time::timeout(CLOSING, own.engine).await);
+        if let Some(own) = self.own {
+            drop(own.reloading);
+            own.keeper.end().await;
+        }
     }
 }
 
@@ -179,101 +212,67 @@ fn replay(file: &std::path::Path) -> Result<Edges> {
     })
 }
 
-/// What the engine is told of this machine and this config.
-pub fn settings(config: &LoadedConfig, edges: &mut Edges) -> Result<Settings> {
-    let first = edges.sensors.read(&Want::default(), edges.clock.now());
-    let total = first.memory.map_or(ASSUMED_TOTAL, |memory| memory.total);
-    // Checked here, where a wrong limit can still end the start.
-    config.limits(system(), total)?;
-    Ok(Settings {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        mode: edges.mode,
-        host: edges.sensors.host(),
-        own_uid: rustix::process::getuid().as_raw(),
-        interval: config.config.interval,
-        graph: Duration::from_secs(u64::from(config.config.history.graph_minutes) * 60),
-        regime_for: regime_for(config.clone(), total),
-        components: components(config),
-        hooks: Vec::new(),
-        may_act: false,
-        runtime_kind: edges.runtime.kind(),
-        endpoint: edges.runtime.endpoint().clone(),
-    })
-}
-
-fn system() -> System {
-    if sense::IS_MAC { System::Mac } else { System::Linux }
-}
-
-fn regime_for(config: LoadedConfig, at_start: Bytes) -> RegimeFor {
-    Arc::new(move |total| {
-        let chosen = config
-            .limits(system(), total.unwrap_or(at_start))
-            // A total that changed while running may no longer suit the
-            // user's numbers: those of the start go on.
-            .or_else(|_| config.limits(system(), at_start));
-        match chosen {
-            Ok(chosen) => {
-                let name = chosen.profile.name().to_owned();
-                let rules = Rules::of(chosen.profile, config.config.profile != ProfileChoice::Auto);
-                let profile = ProfileView { name, why: chosen.why };
-                Regime { profile, limits: chosen.limits, rules }
-            }
-            Err(error) => {
-                let profile = crate::policy::limits::Profile::auto(system(), at_start);
-                let view = ProfileView { name: profile.name().into(), why: error.to_string() };
-                Regime { profile: view, limits: profile.limits(), rules: Rules::plain() }
-            }
-        }
-    })
-}
-
-fn components(config: &LoadedConfig) -> Vec<ComponentRule> {
-    let rule = |component: &config::schema::ComponentRule| ComponentRule {
-        pattern: component.pattern.clone(),
-        pinned: component.pinned,
-        priority: component.priority,
-        ..ComponentRule::default()
-    };
-    config.config.components.iter().map(rule).collect()
-}
-
 /// Starts an engine, or attaches to the one that acts on this machine already.
 /// Must run inside a tokio runtime.
-pub async fn start(config: &LoadedConfig, source: &Source) -> Result<Running> {
+pub async fn start(config: &LoadedConfig, source: &Source, terms: Terms) -> Result<Running> {
     let role = match source {
+        Source::Live if terms.headless => Role::Own(holder::guard(config).await?),
         Source::Live => holder::role(config).await,
         // What is not this machine needs no lock.
         Source::Demo | Source::Replay(_) => Role::Own(Holding::default()),
     };
     match role {
-        Role::Own(holding) => start_own(config, source, holding),
+        Role::Own(holding) => start_own((config, source), holding, terms),
         Role::Attached(link) => {
             // The holder's own screen may be out of sight.
-            let attention = Attention::default();
-            drop(link.send(Command::Attend { attention }));
-            Ok(Running { link: Arc::new(link), own: None })
+            attend(&link, Attention::default());
+            let total = settings::total_of(&link.snapshots().borrow());
+            // Its holder sees by itself that the file was written.
+            let door = ConfigDoor::of(config, total, None);
+            Ok(Running { link: Arc::new(link), door, own: None })
         }
     }
 }
 
+fn attend(link: &dyn Link, attention: Attention) {
+    drop(link.send(Command::Attend { attention }));
+}
+
 /// Opens the history, puts the engine together and starts it.
-fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result<Running> {
+fn start_own(
+    (config, source): (&LoadedConfig, &Source),
+    holding: Holding,
+    terms: Terms,
+) -> Result<Running> {
     let mut edges = edges(source, config)?;
-    let settings = settings(config, &mut edges)?;
+    let total = settings::total(&mut edges);
+    let mut settings = settings::settings_at(config, &edges, total)?;
+    settings.may_act = may_act(edges.mode, &holding);
+    if let Some(longest) = terms.at_least_every {
+        settings.interval = Some(settings.interval.map_or(longest, |span| span.min(longest)));
+    }
     let (health_sender, health) = mpsc::channel(HEALTH);
     let (journal, past, trouble) = match holding.observes {
         None => history(config, edges.mode, edges.clock.now(), health_sender),
         Some(_) => others_history(config, &edges),
     };
+    let began = Began {
+        regime: (settings.regime_for)(None),
+        first_event: past.next_seq.max(1),
+        lock: holding.lock.as_ref().map(|lock| lock.path().to_owned()),
+    };
     let parts = Parts {
         sensors: edges.sensors,
         runtime: edges.runtime,
         journal,
-        hands: Arc::new(RealHands),
+        hands: hands::of(edges.mode),
         clock: edges.clock,
     };
     let (engine, link, faults) = Engine::new(settings, past, parts);
+    // Nobody looks; who wants it soon does not wait for the calm pace.
+    if terms.headless && terms.at_least_every.is_none() {
+        attend(&link, Attention::NONE);
+    }
     // As one: of what is about the same only the last would be kept.
     let notes = Some(edges.notes.join("; ")).filter(|notes| !notes.is_empty());
     let notes = notes.map(|notes| ("settings", notes));
@@ -281,46 +280,38 @@ fn start_own(config: &LoadedConfig, source: &Source, holding: Holding) -> Result
     for (about, text) in told.chain(holding.note.map(|note| ("engine", note))) {
         faults.tell(about, text);
     }
+    // A recording is played by the config it was started with.
+    let follows = edges.playback.is_none();
+    let reloading = follows.then(|| reload::start(config.clone(), total, faults.clone()));
+    let door = reloading.as_ref().and_then(|r| ConfigDoor::of(config, total, Some(r.poke())));
     if let Some(playback) = edges.playback {
         tokio::spawn(tell_the_end(playback, faults.clone()));
     }
-    tokio::spawn(pass_on_health(health, faults));
-    let (stop, stopped) = oneshot::channel();
-    let engine = tokio::spawn(engine.run(stopped));
-    let served = holding.socket.map(|socket| socket.serve(link.clone()));
+    tokio::spawn(pass_on_health(health, faults.clone()));
+    let kept = Kept::new(holding.lock, holding.socket, (link.clone(), faults));
+    let keeper = Keeper::start(kept, engine);
     let link: Arc<dyn Link> = match holding.observes {
         None => Arc::new(link),
         Some(reason) => Arc::new(ObservingLink::new(link, reason)),
     };
-    Ok(Running { link, own: Some(Own { served, stop, engine, _lock: holding.lock }) })
+    Ok(Running { link, door, own: Some(Own { began, reloading, keeper }) })
+}
+
+/// Only who holds this machine acts on it by rule; a demo is nobody's machine.
+fn may_act(mode: Mode, holding: &Holding) -> bool {
+    match mode {
+        Mode::Live => holding.lock.is_some(),
+        Mode::Demo => true,
+        Mode::Replay => false,
+    }
 }
 
 /// Another plimsoll writes the history: what it has under way is its own, and
 /// what is seen here is on no disk.
 fn others_history(config: &LoadedConfig, edges: &Edges) -> History {
-    let past = Past { unfinished: Vec::new(), ..past(config, edges.mode) };
+    let past = past(config, edges.mode);
+    let past = Past { unfinished: Vec::new(), debts: Vec::new(), ..past };
     (Box::new(NoJournal { reason: None }), past, None)
-}
-
-/// `act`, as the engine holds it.
-struct RealHands;
-
-impl Hands for RealHands {
-    fn carry_out(&self, order: Order) -> BoxFuture<'static, Result<Answered, String>> {
-        Box::pin(async move {
-            match order {
-                Order::EndProcess(process) => {
-                    let ended = signals::end_process(process, GRACE).await;
-                    ended.map(|_| None).map_err(|fault| fault.to_string())
-                }
-                Order::Deed { .. } | Order::Run { .. } => Err("not yet".to_owned()),
-            }
-        })
-    }
-
-    fn tell(&self, _: Hook, _: Event, _: Level) -> BoxFuture<'static, Result<String, String>> {
-        Box::pin(async { Err("not yet".to_owned()) })
-    }
 }
 
 /// A recording stands still at its end, which would look like a calm machine.
@@ -378,7 +369,7 @@ fn history(
     let retention = Retention { days: keep.keep_days, bytes };
     match Store::open(folder, retention, now.wall, health.clone()) {
         Ok((store, restored)) => {
-            (Box::new(StoreJournal { store: Some(store), health }), past_of(restored), None)
+            (Box::new(StoreJournal::new(store, health)), past_of(restored), None)
         }
         Err(error) => none(format!("{:#}", anyhow::Error::from(error))),
     }
@@ -398,7 +389,7 @@ fn past_of(restored: Restored) -> Past {
         next_seq: restored.next_seq,
         next_action: restored.next_action,
         choices: restored.choices,
-        debts: Vec::new(),
+        debts: restored.debts,
         unfinished,
     }
 }
@@ -409,13 +400,22 @@ struct StoreJournal {
     /// The store's thread tells what the disk refuses. What never reaches that
     /// thread is lost, and is told here.
     health: mpsc::Sender<Health>,
+    /// A debt never reached that thread: the action after it must not be done.
+    is_debt_lost: Cell<bool>,
 }
 
 impl StoreJournal {
-    fn hand(&self, give: impl FnOnce(&Store) -> Result<(), StoreError>) {
-        if let Some(Err(error)) = self.store.as_ref().map(give) {
+    fn new(store: Store, health: mpsc::Sender<Health>) -> Self {
+        StoreJournal { store: Some(store), health, is_debt_lost: Cell::new(false) }
+    }
+
+    /// False: it was not taken.
+    fn hand(&self, give: impl FnOnce(&Store) -> Result<(), StoreError>) -> bool {
+        let given = self.store.as_ref().map(give);
+        if let Some(Err(error)) = &given {
             drop(self.health.try_send(Health::Failing(error.to_string())));
         }
+        given.is_some_and(|given| given.is_ok())
     }
 }
 
@@ -430,6 +430,12 @@ impl Journal for StoreJournal {
         confirm: oneshot::Sender<Result<(), String>>,
     ) {
         // A full mailbox drops the sender, which the engine hears as a failure.
+        if self.is_debt_lost.take() {
+            // What cannot be taken back after a restart is not done.
+            drop(confirm.send(Err("what it must take back is on no disk".to_owned())));
+            self.hand(|store| store.record_event(event));
+            return;
+        }
         self.hand(|store| store.record_action(event, confirm));
     }
 
@@ -437,9 +443,14 @@ impl Journal for StoreJournal {
         self.hand(|store| store.set_choice(choice));
     }
 
-    fn owe(&self, _: Debt) {}
+    fn owe(&self, debt: Debt) {
+        let is_taken = self.hand(|store| store.owe(debt));
+        self.is_debt_lost.set(self.is_debt_lost.get() || !is_taken);
+    }
 
-    fn settle(&self, _: Debt) {}
+    fn settle(&self, debt: Debt) {
+        self.hand(|store| store.settle(debt));
+    }
 
     fn older(
         &self,
@@ -454,5 +465,65 @@ impl Journal for StoreJournal {
         if let Some(store) = self.store.take() {
             store.close(CLOSING);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Deed, Event, ProcessKey, Target};
+
+    #[tokio::test]
+    async fn an_action_whose_debt_is_on_no_disk_is_not_confirmed() {
+        let folder = tempfile::tempdir().unwrap();
+        let retention = Retention { days: 1, bytes: Bytes::mib(1) };
+        let (health, _said) = mpsc::channel(HEALTH);
+        let now = Wall::UNIX_EPOCH;
+        let (store, _) = Store::open(folder.path(), retention, now, health.clone()).unwrap();
+        let journal = StoreJournal::new(store, health);
+        let key = ProcessKey { pid: 7, started: 70 };
+        let debt = Debt {
+            component: "process:x".into(),
+            name: "x".into(),
+            target: Target::Process { key },
+            undo: Deed::Resume,
+        };
+        let confirmed = async |seq| {
+            let body = EventBody::Note { text: "about to pause".into() };
+            let (confirm, confirmed) = oneshot::channel();
+            journal.record_action(Event { seq, time: now, body }, confirm);
+            confirmed.await
+        };
+        journal.owe(debt.clone());
+        assert_eq!(confirmed(1).await, Ok(Ok(())));
+        // The disk is taken, and more comes than may wait for it.
+        let holder = rusqlite::Connection::open(folder.path().join(crate::store::FILE)).unwrap();
+        holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        while !journal.is_debt_lost.get() {
+            journal.owe(debt.clone());
+        }
+        holder.execute_batch("COMMIT").unwrap();
+        let refused = confirmed(2).await;
+        assert_eq!(refused, Ok(Err("what it must take back is on no disk".to_owned())));
+        // Only the action that it belongs to.
+        let mut next = confirmed(3).await;
+        while next != Ok(Ok(())) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            next = confirmed(3).await;
+        }
+    }
+
+    #[test]
+    fn rules_act_only_where_the_lock_is_held_or_no_machine_is_meant() {
+        let temp = tempfile::tempdir().unwrap();
+        let lock = crate::act::lock::Lock::acquire(&temp.path().join("lock")).unwrap();
+        let holds = Holding { lock: Some(lock), ..Holding::default() };
+        let observes = Holding { observes: Some("another acts".into()), ..Holding::default() };
+        let alone = Holding::default();
+        assert!(may_act(Mode::Live, &holds));
+        assert!(!may_act(Mode::Live, &observes));
+        assert!(!may_act(Mode::Live, &alone), "another could not know of it");
+        assert!(may_act(Mode::Demo, &alone));
+        assert!(!may_act(Mode::Replay, &holds));
     }
 }

@@ -6,7 +6,9 @@ pub mod config;
 pub mod dashboard;
 pub mod exit;
 pub mod flags;
+pub mod guard;
 pub mod record;
+pub mod service;
 pub mod status;
 
 use std::io::{self, Write};
@@ -47,6 +49,11 @@ struct Line {
 enum Command {
     /// One check: the level, what set it, and what holds the memory
     Status(status::Args),
+    /// Watch and act by the rules of the config, without a screen
+    Guard(guard::Args),
+    /// Have the guard started by the system: install, uninstall, status
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Write samples and what the model server says to a file
     Record(record::Args),
     /// The config: write one, show it, check it
@@ -115,6 +122,8 @@ fn run(line: Line) -> Result<ExitCode> {
             dashboard::run(&context, panic_after)
         }
         Some(Command::Status(args)) => status::run(&args, &context, &mut out),
+        Some(Command::Guard(args)) => guard::run(&args, &context, &mut out),
+        Some(Command::Service(command)) => service::run(&command, &context, &mut out),
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)

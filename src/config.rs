@@ -13,7 +13,9 @@ pub mod layers;
 pub mod origin;
 pub mod paths;
 pub mod profiles;
+pub mod rules;
 pub mod schema;
+pub mod trust;
 pub mod value;
 pub mod write_back;
 

@@ -25,7 +25,7 @@ use crate::sense::Sensors;
 
 use self::clock::Clock;
 use self::executor::Hands;
-use self::input::{Effect, Input, Past, RequestNumber, Settings};
+use self::input::{Configured, Effect, Input, Past, RequestNumber, Settings};
 use self::journal::Journal;
 use self::link::{Attention, Command, Link, Reply, SendError};
 use self::sampler::Sampler;
@@ -97,6 +97,13 @@ impl FaultSender {
     /// Never blocks: a full inbox loses it, and the next one tells again.
     pub fn tell(&self, about: &'static str, text: String) {
         drop(self.0.try_send(Input::Faulted { about, text }));
+    }
+
+    /// Hands a changed config over; waits for room, since a rule must not be
+    /// lost.
+    pub async fn configure(&self, configured: Configured) {
+        // An engine that has ended follows no config.
+        drop(self.0.send(Input::Configured(Box::new(configured))).await);
     }
 
     /// Takes that bad news back.
@@ -183,6 +190,7 @@ impl Engine {
             policy: self.attentions.values().any(|attention| attention.policy),
             details: self.attentions.values().find_map(|attention| attention.details),
             unfocused: self.attentions.values().all(|attention| attention.unfocused),
+            watched: self.attentions.values().any(|attention| attention.watched),
         }
     }
 

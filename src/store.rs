@@ -1,4 +1,5 @@
-//! What outlives the program: events, and the pins and priorities set by key.
+//! What outlives the program: events, the pins and priorities set by key, and
+//! the debts: what was paused or limited and is to be taken back.
 //!
 //! SQLite on a thread of its own behind a bounded mailbox, so no caller ever
 //! waits for a disk. The caller numbers events; the store keeps those numbers.
@@ -19,6 +20,7 @@ use crate::domain::bytes::Bytes;
 use crate::domain::component::Priority;
 use crate::domain::event::Event;
 use crate::domain::plan::ActionId;
+use crate::domain::rule::Debt;
 use crate::domain::time::Wall;
 
 use writer::{Message, Writer};
@@ -57,6 +59,8 @@ pub struct Restored {
     pub choices: Vec<Choice>,
     /// Actions that were started and whose end was never written.
     pub unfinished: Vec<(ActionId, Event)>,
+    /// What was paused or limited and not yet taken back.
+    pub debts: Vec<Debt>,
 }
 
 /// Whether events reach the disk. Sent when it changes.
@@ -163,6 +167,17 @@ impl Store {
 
     pub fn set_choice(&self, choice: Choice) -> Result<(), StoreError> {
         self.send(Message::Choice(choice))
+    }
+
+    /// Remembers a debt; one of the same component and kind is replaced. It is
+    /// on the disk no later than any event recorded after it.
+    pub fn owe(&self, debt: Debt) -> Result<(), StoreError> {
+        self.send(Message::Owe(debt))
+    }
+
+    /// Forgets the debt of this component and kind.
+    pub fn settle(&self, debt: Debt) -> Result<(), StoreError> {
+        self.send(Message::Settle(debt))
     }
 
     /// Events numbered below `before`, newest first, at most `limit`.

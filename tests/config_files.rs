@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use plimsoll::config::key;
@@ -35,6 +36,7 @@ fn valid_files_load() {
 
 #[test]
 fn invalid_files_fail_with_the_words_beside_them() {
+    let mut missing = Vec::new();
     for path in files("invalid") {
         let Err(fault) = load(&flags(&path), &Surroundings::default()) else {
             panic!("{} loads", path.display());
@@ -42,10 +44,35 @@ fn invalid_files_fail_with_the_words_beside_them() {
         let said = fault.to_string();
         let words = fs::read_to_string(path.with_extension("txt")).unwrap();
         assert!(!words.trim().is_empty(), "{}", path.display());
-        for word in words.lines() {
-            assert!(said.contains(word), "{}: `{word}` is not in\n{said}", path.display());
-        }
+        missing.extend(
+            words
+                .lines()
+                .filter(|word| !said.contains(word))
+                .map(|word| format!("{}: `{word}` is not in\n{said}", path.display())),
+        );
         assert!(said.contains(&path.display().to_string()), "{said}");
+        assert!(!said.contains("token-a"), "what a command holds is said: {said}");
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n\n"));
+}
+
+#[test]
+fn the_examples_of_the_readme_load() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = fs::read_to_string(readme).unwrap();
+    let examples: Vec<&str> = text
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").expect("a block ends").0)
+        .collect();
+    assert!(examples.len() >= 2, "{}", examples.len());
+    for example in examples {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("example.toml");
+        fs::write(&path, example).unwrap();
+        if let Err(fault) = load(&flags(&path), &Surroundings::default()) {
+            panic!("{fault}");
+        }
     }
 }
 
@@ -75,8 +102,11 @@ fn the_commented_default_names_every_setting_and_its_examples_load() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.toml");
     fs::write(&path, set).unwrap();
+    // Or its commands are left out.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     let loaded = load(&flags(&path), &Surroundings::default()).unwrap();
-    assert_eq!(loaded.config.components.len(), 1);
+    assert_eq!(loaded.config.components.len(), 3);
+    assert_eq!(loaded.config.hooks.len(), 2);
     assert_eq!(loaded.key_bindings().len(), 2);
 }
 
@@ -86,7 +116,8 @@ fn collect(table: &toml::Table, prefix: &str, named: &mut BTreeSet<String>) {
             toml::Value::Table(inner) if name != "keys" => {
                 collect(inner, &format!("{prefix}{name}."), named);
             }
-            toml::Value::Table(_) | toml::Value::Array(_) => {}
+            toml::Value::Table(_) => {}
+            toml::Value::Array(entries) if entries.iter().all(toml::Value::is_table) => {}
             _ => {
                 named.insert(format!("{prefix}{name}"));
             }

@@ -76,6 +76,14 @@ impl Home {
         if arguments.first().is_some_and(|first| first == "record") {
             command.args(["--for", "100ms"]);
         }
+        // What would run on ends by itself; what would ask has its answer.
+        let has = |word: &str| arguments.iter().any(|found| found == word);
+        if has("guard") && !has("--once") {
+            command.arg("--once");
+        }
+        if has("service") && !has("status") {
+            command.arg("--yes");
+        }
         command.output().expect("the program was built for this test")
     }
 }
@@ -86,7 +94,10 @@ fn accepts(arguments: &[String], code: Option<i32>) -> bool {
     match first {
         Some("status") if arguments.iter().any(|word| word == "--demo") => code == Some(0),
         Some("status") => matches!(code, Some(0 | 10 | 11 | 12)),
-        Some("config" | "record") => code == Some(0),
+        Some("guard") => matches!(code, Some(0 | 10 | 11 | 12)),
+        // Nothing is started here, so nothing guards.
+        Some("service") if arguments.iter().any(|word| word == "status") => code == Some(1),
+        Some("config" | "record" | "service") => code == Some(0),
         // The dashboard, without a terminal.
         _ => code == Some(2),
     }

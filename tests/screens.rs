@@ -1,22 +1,27 @@
 //! Screens as text and as maps of roles, at the sizes that matter; and every
 //! page at any size, which must draw without a panic.
 
+#[path = "support/guarded.rs"]
+mod guarded;
 #[path = "support/snapshots.rs"]
 mod snapshots;
 
 use plimsoll::domain::bytes::Bytes;
 use plimsoll::domain::component::{Footprint, FootprintSource};
+use plimsoll::domain::level::Level;
 use plimsoll::domain::model::ModelName;
 use plimsoll::domain::plan::{
-    Action, Kept, Outcome, Plan, Purpose, RunningPlan, Step, Strength, Verdict,
+    Action, Keep, Kept, Outcome, Plan, Purpose, RunningPlan, Step, Strength, Verdict,
 };
 use plimsoll::domain::process::ProcessKey;
+use plimsoll::domain::rule::RuleMode;
 use plimsoll::domain::snapshot::Snapshot;
 use plimsoll::domain::time::Monotonic;
 use plimsoll::tui::keymap::Keymap;
 use plimsoll::tui::scene::Scene;
 use plimsoll::tui::state::{
-    Abilities, Colors, Dialog, InputMode, Page, PlanView, Subject, Toast, Tone, Ui,
+    Abilities, Colors, Dialog, InputMode, Page, PlanView, Rule, SettingView, Subject, Toast, Tone,
+    Ui, WhyView,
 };
 use plimsoll::tui::theme::{Role, Theme, Themes};
 use plimsoll::tui::views;
@@ -105,13 +110,19 @@ fn selected(page: Page) -> Ui {
     ui.models.selected = Some("llama3.2:3b".into());
     ui.components.selected = Some("process:firefox".into());
     ui.events.selected = Some("5".into());
+    ui.rules.selected = Some("warning".into());
+    ui.can_set = true;
     ui
 }
 
 #[test]
 fn every_page_of_a_busy_machine() {
     for page in Page::ALL {
-        check(page.title(), &snapshots::busy_machine(), &selected(page), &SIZES);
+        let machine = match page {
+            Page::Policy => guarded::guarded(),
+            _ => snapshots::busy_machine(),
+        };
+        check(page.title(), &machine, &selected(page), &SIZES);
     }
 }
 
@@ -120,7 +131,11 @@ fn every_page_in_ascii_without_colour() {
     let theme = ascii();
     for page in Page::ALL {
         let ui = selected(page);
-        let buffer = draw(&snapshots::busy_machine(), &ui, &theme, (80, 24));
+        let machine = match page {
+            Page::Policy => guarded::asking(),
+            _ => snapshots::busy_machine(),
+        };
+        let buffer = draw(&machine, &ui, &theme, (80, 24));
         assert!(buffer.content.iter().all(|cell| cell.symbol().is_ascii()));
         let colours = |cell: &ratatui::buffer::Cell| (cell.fg, cell.bg);
         assert!(buffer.content.iter().all(|cell| colours(cell) == (Color::Reset, Color::Reset)));
@@ -229,6 +244,87 @@ fn what_is_typed_is_seen() {
     check("typing_palette", &snapshots::busy_machine(), &ui, &[(80, 24)]);
 }
 
+fn rule_dialogs() -> Vec<(&'static str, Dialog)> {
+    let setting = |rule, mode, view| Dialog::Setting { rule, mode, view };
+    let warning = Rule::Of(Level::Warning);
+    let proposal = || guarded::proposal().into();
+    let undo = Plan {
+        purpose: Purpose::Undo,
+        target: None,
+        steps: vec![Step {
+            action: Action::Load {
+                model: ModelName::new("phi3:mini"),
+                keep: Keep::Default,
+                context: Some(4096),
+            },
+            expected: Some(Footprint { bytes: Bytes::gib(2), source: FootprintSource::Learned }),
+            reason: "unloaded 3 min ago by a cleanup".into(),
+        }],
+        kept: vec![Kept { name: "mistral:7b".into(), reason: "does not fit: 4.4 GiB".into() }],
+    };
+    let undone = Dialog::Confirm {
+        title: "undo: load again".into(),
+        plan: PlanView::Ready(undo),
+        warning: None,
+    };
+    let refused = SettingView::Failed("config.toml was changed meanwhile: line 12".into());
+    vec![
+        ("rule", Dialog::Details(Subject::Rule(warning))),
+        ("kill_switch", Dialog::Details(Subject::Rule(Rule::KillSwitch))),
+        ("why", Dialog::Why(WhyView::Ready(guarded::why().into()))),
+        ("why_refused", Dialog::Why(WhyView::Refused("nothing was read yet".into()))),
+        ("proposal", Dialog::Proposal(proposal())),
+        ("setting", setting(warning, RuleMode::Act, SettingView::Ready(guarded::difference()))),
+        ("setting_waiting", setting(Rule::KillSwitch, RuleMode::Act, SettingView::Waiting)),
+        ("setting_failed", setting(warning, RuleMode::Observe, refused)),
+        ("undo", undone),
+        ("container", Dialog::Details(Subject::Component(guarded::container_id()))),
+        ("event_asks", Dialog::Details(Subject::Event(9))),
+        ("event_command", Dialog::Details(Subject::Event(10))),
+        ("event_hook", Dialog::Details(Subject::Event(13))),
+    ]
+}
+
+#[test]
+fn every_dialog_of_rules() {
+    for (name, dialog) in rule_dialogs() {
+        let sizes: &[(u16, u16)] = match name {
+            "rule" | "why" | "proposal" | "setting" => &SIZES,
+            _ => &[(80, 24)],
+        };
+        let mut ui = selected(Page::Policy);
+        ui.dialog = Some(dialog);
+        check(&format!("dialog_{name}"), &guarded::asking(), &ui, sizes);
+    }
+}
+
+#[test]
+fn a_rule_that_asks_is_seen_on_every_page() {
+    for page in Page::ALL {
+        check(&format!("asking_{}", page.title()), &guarded::asking(), &selected(page), &SIZES);
+    }
+}
+
+#[test]
+fn a_long_sentence_leaves_the_question_in_sight() {
+    let mut ui = selected(Page::Overview);
+    ui.toast = Some(Toast {
+        text: "unload llama3.2:3b failed: the server says it has no such model any more".into(),
+        tone: Tone::Bad,
+        until: Monotonic::from_millis(7_300_000),
+    });
+    let buffer = draw(&guarded::asking(), &ui, &Theme::role_map(true), (40, 10));
+    let text = text_of(&buffer);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[8].starts_with(" asks: run"), "{text}");
+    assert!(lines[7].contains("any more"), "{text}");
+}
+
+#[test]
+fn a_policy_that_is_not_known_says_so() {
+    check("policy_unknown", &snapshots::calm(), &selected(Page::Policy), &[(80, 24)]);
+}
+
 fn running() -> Snapshot {
     let outcome = Outcome {
         action: Action::Unload { model: ModelName::new("phi3:mini") },
@@ -264,7 +360,9 @@ fn a_running_plan_and_what_came_of_it() {
 #[test]
 fn only_the_level_line_is_set_in_its_colour() {
     let levels = [Role::Normal, Role::Warning, Role::Critical, Role::Emergency];
-    for snapshot in [snapshots::busy_machine(), snapshots::mac(), snapshots::calm()] {
+    let machines =
+        [snapshots::busy_machine(), snapshots::mac(), snapshots::calm(), guarded::asking()];
+    for snapshot in machines {
         for page in Page::ALL {
             let buffer = draw(&snapshot, &gaze(page), &Theme::role_map(true), (120, 36));
             let map = roles_of(&buffer);
@@ -292,8 +390,8 @@ proptest! {
     fn any_page_draws_at_any_size(
         size in prop_oneof![(0..=60_u16, 0..=20_u16), (0..=310_u16, 0..=110_u16)],
         page in prop::sample::select(Page::ALL.to_vec()),
-        machine in 0..8_usize,
-        dialog in prop::option::of(0..12_usize),
+        machine in 0..10_usize,
+        dialog in prop::option::of(0..25_usize),
         unicode in any::<bool>(),
     ) {
         let snapshot = match machine {
@@ -304,10 +402,14 @@ proptest! {
             4 => snapshots::remote(),
             5 => snapshots::first_moment(),
             6 => snapshots::mac(),
+            7 => guarded::guarded(),
+            8 => guarded::asking(),
             _ => running(),
         };
         let mut ui = selected(page);
-        ui.dialog = dialog.map(|index| dialogs().swap_remove(index).1);
+        let mut dialogs = dialogs();
+        dialogs.extend(rule_dialogs());
+        ui.dialog = dialog.map(|index| dialogs.swap_remove(index).1);
         if machine == 3 {
             ui.mode = InputMode::Palette { typed: String::new(), chosen: 99 };
         }

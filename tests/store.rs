@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use plimsoll::domain::event::{Event, EventBody, Origin};
 use plimsoll::domain::plan::{Action, ActionId, Outcome, Verdict};
-use plimsoll::domain::{Bytes, ModelName, Priority, Wall};
+use plimsoll::domain::{Bytes, Debt, Deed, ModelName, Priority, ProcessKey, Target, Wall};
 use plimsoll::store::{Choice, FILE, Health, Restored, Retention, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -68,6 +68,109 @@ fn ended(seq: u64, id: u64) -> Event {
     Event { seq, time: now(), body }
 }
 
+fn debt(component: &str, undo: Deed) -> Debt {
+    let target = Target::Process { key: ProcessKey { pid: 7, started: 70 } };
+    Debt { component: component.into(), name: "web".into(), target, undo }
+}
+
+/// A history as the first version left it: its tables, an event and a choice.
+fn first_version(folder: &Path) {
+    let (store, _) = open(folder);
+    store.record_event(note(1, now())).unwrap();
+    let component = "model:tiny".into();
+    store.set_choice(Choice { component, pinned: Some(true), priority: None }).unwrap();
+    close(store);
+    let raw = rusqlite::Connection::open(folder.join(FILE)).unwrap();
+    raw.execute_batch("DROP TABLE debts; PRAGMA user_version = 1;").unwrap();
+}
+
+fn tables(folder: &Path) -> (u32, Vec<String>) {
+    let raw = rusqlite::Connection::open(folder.join(FILE)).unwrap();
+    let version = raw.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let mut names = raw.prepare(names).unwrap();
+    let names = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    (version, names)
+}
+
+#[test]
+fn a_history_of_the_first_version_is_brought_to_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    first_version(folder.path());
+    let before = std::fs::read(folder.path().join(FILE)).unwrap();
+    assert_eq!(tables(folder.path()).0, 1);
+    // A look reads it as it is and changes nothing.
+    let seen = Store::look(folder.path()).unwrap();
+    assert_eq!((seen.events.len(), seen.choices.len(), seen.debts.len()), (1, 1, 0));
+    assert_eq!(std::fs::read(folder.path().join(FILE)).unwrap(), before);
+
+    let (store, restored) = open(folder.path());
+    assert_eq!(restored, seen);
+    store.owe(debt("process:x", Deed::Resume)).unwrap();
+    close(store);
+    let names = ["choices", "debts", "events", "highest"].map(str::to_owned).to_vec();
+    assert_eq!(tables(folder.path()), (2, names));
+    let (store, restored) = open(folder.path());
+    assert_eq!(restored.debts, [debt("process:x", Deed::Resume)]);
+    assert_eq!(restored.events, seen.events);
+    close(store);
+}
+
+#[test]
+fn a_component_owes_one_deed_of_a_kind_until_it_is_settled() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    let unlimit = |to| debt("unit:a", Deed::Unlimit { to });
+    store.owe(unlimit(None)).unwrap();
+    store.owe(debt("unit:a", Deed::Resume)).unwrap();
+    store.owe(unlimit(Some(Bytes::gib(2)))).unwrap();
+    store.owe(debt("unit:b", Deed::Resume)).unwrap();
+    close(store);
+    let (store, restored) = open(folder.path());
+    let all =
+        [debt("unit:a", Deed::Resume), unlimit(Some(Bytes::gib(2))), debt("unit:b", Deed::Resume)];
+    assert_eq!(restored.debts, all);
+    // Whatever its limit was: the one of this component and kind.
+    store.settle(unlimit(None)).unwrap();
+    store.settle(debt("unit:b", Deed::Resume)).unwrap();
+    store.settle(debt("unit:never", Deed::Resume)).unwrap();
+    close(store);
+    let (store, restored) = open(folder.path());
+    assert_eq!(restored.debts, [debt("unit:a", Deed::Resume)]);
+    close(store);
+}
+
+#[tokio::test]
+async fn a_debt_is_on_disk_when_the_action_after_it_is_confirmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    for id in 1..=20 {
+        let owed = debt(&format!("process:{id:02}"), Deed::Resume);
+        store.owe(owed.clone()).unwrap();
+        let (confirm, confirmed) = oneshot::channel();
+        store.record_action(started(id, id), confirm).unwrap();
+        assert_eq!(confirmed.await.unwrap(), Ok(()));
+        assert_eq!(Store::look(folder.path()).unwrap().debts.last(), Some(&owed));
+    }
+    close(store);
+}
+
+#[test]
+fn a_debt_that_cannot_be_read_hides_no_other_and_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    store.owe(debt("unit:a", Deed::Resume)).unwrap();
+    store.owe(debt("unit:b", Deed::Resume)).unwrap();
+    close(store);
+    let raw = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    raw.execute("UPDATE debts SET body = '{}' WHERE component = 'unit:a'", []).unwrap();
+    let (store, restored) = open(folder.path());
+    assert_eq!(restored.debts, [debt("unit:b", Deed::Resume)]);
+    close(store);
+    let left: u32 = raw.query_row("SELECT count(*) FROM debts", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 2);
+}
+
 #[test]
 fn everything_is_there_again_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -79,6 +182,7 @@ fn everything_is_there_again_after_a_restart() {
         next_action: 1,
         choices: vec![],
         unfinished: vec![],
+        debts: vec![],
     };
     assert_eq!(empty, nothing);
     let events = [note(1, now()), started(2, 1), ended(3, 1), started(4, 2)];
@@ -88,6 +192,7 @@ fn everything_is_there_again_after_a_restart() {
     let choice = |pinned, priority| Choice { component: "model:tiny".into(), pinned, priority };
     store.set_choice(choice(Some(true), None)).unwrap();
     store.set_choice(choice(None, Some(Priority::High))).unwrap();
+    store.owe(debt("container:web", Deed::Resume)).unwrap();
     close(store);
 
     let (store, restored) = open(&data);
@@ -97,6 +202,7 @@ fn everything_is_there_again_after_a_restart() {
         next_action: 3,
         choices: vec![choice(Some(true), Some(Priority::High))],
         unfinished: vec![(ActionId(2), events[3].clone())],
+        debts: vec![debt("container:web", Deed::Resume)],
     };
     assert_eq!(restored, expected);
     close(store);
@@ -259,7 +365,7 @@ fn a_newer_or_foreign_database_is_refused() {
     other.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(other);
     let fault = refusal(folder.path());
-    assert!(matches!(fault, StoreError::Newer { found: 99, known: 1, .. }), "{fault:?}");
+    assert!(matches!(fault, StoreError::Newer { found: 99, known: 2, .. }), "{fault:?}");
 }
 
 #[test]

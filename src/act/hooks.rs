@@ -1,6 +1,32 @@
 //! The owner's hooks: a command or an address that is told of events.
+//!
+//! An address gets one JSON object by POST: `seq`, `time`, `level`, `kind`,
+//! `title`, `text`, and in `body` all the event holds. A command gets the same
+//! in its environment (see [`super::command`]). Nothing of an event ever
+//! becomes a part of an address or of a command's words.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use reqwest::{Client, Url};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use super::command::{self, CommandFault, Errand};
+use super::web;
+use crate::domain::event::EventBody;
+use crate::domain::text::clean;
+use crate::domain::{Event, Level, Wall};
+
+/// Hooks that run at once. One that hangs must not gather others behind it,
+/// on a machine that is short of memory.
+const AT_ONCE: usize = 4;
+
+/// The system takes at most 128 KiB for a variable; a command can do without.
+const LONGEST_VARIABLE: usize = 64 * 1024;
+
+/// As much of an answer as is read; none of it is kept.
+const MOST_ANSWER: usize = 4096;
 
 /// Whom to tell, and of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,5 +58,155 @@ impl Hook {
                 }
             }
         }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum HookFault {
+    #[error("not told: {AT_ONCE} hooks are still running")]
+    TooMany,
+    #[error(transparent)]
+    Command(#[from] CommandFault),
+    #[error("the address is not usable; accepted is http:// or https://")]
+    Address,
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(String),
+    #[error("it answers {0}")]
+    Status(String),
+    #[error("no answer within {} s", .0.as_secs_f32())]
+    NoAnswer(Duration),
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+}
+
+/// Tells hooks, a few at once.
+#[derive(Debug, Clone)]
+pub struct Teller {
+    places: Arc<Semaphore>,
+}
+
+impl Default for Teller {
+    fn default() -> Self {
+        Teller { places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+}
+
+impl Teller {
+    /// Answers with what a command said, or an address's status line. Too many
+    /// at once: the hook is not told, and the fault says so.
+    pub async fn tell(&self, hook: Hook, event: Event, level: Level) -> Result<String, HookFault> {
+        let _place = self.places.try_acquire().map_err(|_| HookFault::TooMany)?;
+        let told = Told::new(&event, level);
+        match hook.to {
+            HookTo::Command(words) => {
+                let variables = told.variables();
+                Ok(command::run(Errand { words, variables, limit: hook.timeout }).await?)
+            }
+            HookTo::Url(url) => {
+                let posted = post(&url, &told);
+                let answered = tokio::time::timeout(hook.timeout, posted).await;
+                answered.unwrap_or(Err(HookFault::NoAnswer(hook.timeout)))
+            }
+        }
+    }
+}
+
+/// What a hook is told.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    seq: u64,
+    time: Wall,
+    level: Level,
+    kind: &'static str,
+    title: String,
+    text: String,
+    body: &'a EventBody,
+}
+
+impl<'a> Told<'a> {
+    fn new(event: &'a Event, level: Level) -> Self {
+        let body = &event.body;
+        let (kind, title, text) = (body.kind().word(), body.title(), body.text());
+        Told { seq: event.seq, time: event.time, level, kind, title, text, body }
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = vec![
+            ("PLIMSOLL_EVENT", "hook".to_owned()),
+            ("PLIMSOLL_LEVEL", self.level.word().to_owned()),
+            ("PLIMSOLL_KIND", self.kind.to_owned()),
+            ("PLIMSOLL_TITLE", self.title.clone()),
+            ("PLIMSOLL_TEXT", self.text.clone()),
+            ("PLIMSOLL_SEQ", self.seq.to_string()),
+            ("PLIMSOLL_TIME", self.time.to_string()),
+        ];
+        let json = serde_json::to_string(self).ok();
+        let json = json.filter(|json| json.len() <= LONGEST_VARIABLE);
+        variables.extend(json.map(|json| ("PLIMSOLL_JSON", json)));
+        for (_, value) in &mut variables {
+            if value.len() > LONGEST_VARIABLE {
+                *value = clean(value);
+            }
+        }
+        variables
+    }
+}
+
+async fn post(url: &str, told: &Told<'_>) -> Result<String, HookFault> {
+    let url = Url::parse(url).map_err(|_| HookFault::Address)?;
+    let is_tls = url.scheme() == "https";
+    if !is_tls && url.scheme() != "http" {
+        return Err(HookFault::Address);
+    }
+    let shape = Client::builder();
+    let shape = if is_loopback(&url) { shape.no_proxy() } else { shape };
+    let client = tokio::task::spawn_blocking(move || web::client(shape, is_tls)).await;
+    let client = client
+        .map_err(|fault| HookFault::Client(fault.to_string()))?
+        .map_err(|fault| HookFault::Client(web::cause_of(&fault)))?;
+    let unreachable = |fault| HookFault::Unreachable(web::cause_of(&fault));
+    let answer = client.post(url).json(told).send().await.map_err(unreachable)?;
+    let status = answer.status();
+    // So that a server may finish its answer before the connection closes.
+    let _ = web::beginning(answer, MOST_ANSWER).await;
+    match status {
+        _ if status.is_success() => Ok(status.to_string()),
+        _ if status.is_redirection() => {
+            Err(HookFault::Status(format!("{status}: redirects are not followed")))
+        }
+        _ => Err(HookFault::Status(status.to_string())),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_told_from_its_look_alikes() {
+        let is = |url: &str| is_loopback(&Url::parse(url).unwrap());
+        assert!(is("http://127.0.0.1:9/x") && is("http://[::1]/") && is("http://localhost:8080/"));
+        assert!(!is("http://127.0.0.1.example/") && !is("https://localhost.example/"));
+    }
+
+    #[test]
+    fn an_event_that_is_too_long_for_a_variable_is_told_without_its_json() {
+        let time = Wall::UNIX_EPOCH;
+        let told = |length: usize| {
+            let body = EventBody::Note { text: "x".repeat(length) };
+            let event = Event { seq: 7, time, body };
+            Told::new(&event, Level::Warning).variables()
+        };
+        let has_json = |length| told(length).iter().any(|(name, _)| *name == "PLIMSOLL_JSON");
+        assert!(has_json(1000) && !has_json(100_000));
+        let longest = told(100_000).iter().map(|(_, value)| value.len()).max();
+        assert!(longest.unwrap() < 400, "{longest:?}");
     }
 }

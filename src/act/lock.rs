@@ -1,9 +1,9 @@
 //! One engine acts on a machine: who holds this lock. The kernel drops it when
 //! its holder ends, however that ends, so a dead pid in the file means nothing.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A pid has at most ten digits; anything longer is not ours.
@@ -14,6 +14,17 @@ const LONGEST_PID: u64 = 16;
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    path: PathBuf,
+}
+
+/// Who holds a lock, to one who only asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    Nobody,
+    /// Its pid, where the file says it.
+    Somebody(Option<u32>),
+    /// The file may not be read.
+    Unknown,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +52,36 @@ impl Lock {
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         write_pid(&mut file).map_err(unusable)?;
-        Ok(Lock { file })
+        Ok(Lock { file, path: path.to_owned() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its file still lies where others look for it. One that was removed, or
+    /// replaced, keeps nobody away.
+    pub fn is_in_place(&self) -> bool {
+        let same = |(ours, theirs): (Metadata, Metadata)| {
+            (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino())
+        };
+        let ours = self.file.metadata();
+        ours.and_then(|ours| Ok((ours, fs::symlink_metadata(&self.path)?))).is_ok_and(same)
+    }
+
+    /// Who holds it now. Takes it for a moment where nobody does; who starts
+    /// in that moment tries again.
+    pub fn holder(path: &Path) -> Holder {
+        let mut file = match OpenOptions::new().read(true).open(path) {
+            Ok(file) => file,
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Holder::Nobody,
+            Err(_) => return Holder::Unknown,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Holder::Nobody,
+            Err(TryLockError::WouldBlock) => Holder::Somebody(holder(&mut file)),
+            Err(TryLockError::Error(_)) => Holder::Unknown,
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Ending a process: TERM, a while to go, then KILL. The pid is held fast and
 //! checked against its start time before each signal, since pids are reused.
 //!
-//! Who may be ended is decided above; refused here, whoever asks: pid 1, this
-//! process and its ancestors, and everything that is not what was named.
+//! Who may be signalled is decided above; refused here, whoever asks: pid 1,
+//! this process and its ancestors, whatever carries a login (see `protected`),
+//! and everything that is not what was named.
+
+pub mod protected;
 
 #[cfg(target_os = "linux")]
 #[path = "signals/linux.rs"]
@@ -18,6 +21,7 @@ use rustix::process::{Pid, Signal};
 use tokio::time::timeout;
 
 use self::platform::Grip;
+use self::protected::Facts;
 use crate::domain::ProcessKey;
 
 /// A killed process goes within milliseconds; giving back tens of GiB or
@@ -45,11 +49,16 @@ pub enum ActFault {
     /// The pid was given to another process meanwhile.
     #[error("pid {pid} is another process by now")]
     NotTheSame { pid: u32 },
-    #[error("pid {pid} belongs to another user: no permission to end it")]
+    #[error("pid {pid} belongs to another user: no permission to signal it")]
     NotPermitted { pid: u32 },
     #[error("pid {pid} is still there {} s after KILL", KILL_PATIENCE.as_secs())]
     StillThere { pid: u32 },
-    #[error("pid {pid} cannot be ended")]
+    /// By somebody else, who will let it go on.
+    #[error("pid {pid} is stopped already")]
+    Stopped { pid: u32 },
+    #[error("pid {pid} is gone")]
+    Gone { pid: u32 },
+    #[error("pid {pid} cannot be signalled")]
     Failed {
         pid: u32,
         #[source]
@@ -57,21 +66,10 @@ pub enum ActFault {
     },
 }
 
-/// What must be known of a process before it is signalled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Facts {
-    started: u64,
-    parent: u32,
-    /// Ended, and only its parent has not looked yet.
-    is_zombie: bool,
-}
-
 /// Ends a process and waits until it is gone.
 pub async fn end_process(key: ProcessKey, grace: Duration) -> Result<Ended, ActFault> {
-    let pid = allowed(key.pid)?;
-    // The grip comes before the check: what it holds is then what was checked.
-    let grip = Grip::on(pid).map_err(|source| failed(key.pid, source))?;
-    if !send(&grip, key, Signal::TERM)? {
+    let grip = grip_on(key)?;
+    if !ask_to_end(&grip, key)? {
         return Ok(Ended::Already);
     }
     if timeout(grace, grip.gone()).await.is_ok() {
@@ -86,19 +84,71 @@ pub async fn end_process(key: ProcessKey, grace: Duration) -> Result<Ended, ActF
     }
 }
 
+/// Asks a process to end and looks for as long as `patience` whether it does.
+/// False: it is still there, and nothing more was done.
+pub async fn term(key: ProcessKey, patience: Duration) -> Result<bool, ActFault> {
+    let grip = grip_on(key)?;
+    Ok(!ask_to_end(&grip, key)? || timeout(patience, grip.gone()).await.is_ok())
+}
+
+/// Stops a process where it stands. It keeps its memory and gets no more.
+pub fn pause(key: ProcessKey) -> Result<(), ActFault> {
+    let facts = platform::facts(key.pid).ok().flatten();
+    if facts.is_some_and(|facts| facts.is_stopped && is_same(&facts, key)) {
+        return Err(ActFault::Stopped { pid: key.pid });
+    }
+    send_to_living(key, Signal::STOP)
+}
+
+/// Lets it go on.
+pub fn resume(key: ProcessKey) -> Result<(), ActFault> {
+    send_to_living(key, Signal::CONT)
+}
+
+fn send_to_living(key: ProcessKey, signal: Signal) -> Result<(), ActFault> {
+    let is_there = send(&grip_on(key)?, key, signal)?;
+    is_there.then_some(()).ok_or(ActFault::Gone { pid: key.pid })
+}
+
+/// The grip comes before every check: what it holds is then what was checked.
+fn grip_on(key: ProcessKey) -> Result<Grip, ActFault> {
+    let pid = allowed(key.pid)?;
+    Grip::on(pid).map_err(|source| failed(key.pid, source))
+}
+
+/// TERM; and CONT for a paused one, which could not obey otherwise.
+fn ask_to_end(grip: &Grip, key: ProcessKey) -> Result<bool, ActFault> {
+    if !send(grip, key, Signal::TERM)? {
+        return Ok(false);
+    }
+    let facts = platform::facts(key.pid).ok().flatten();
+    if facts.is_some_and(|facts| facts.is_stopped) {
+        send(grip, key, Signal::CONT)?;
+    }
+    Ok(true)
+}
+
 /// False when it is gone already.
 fn send(grip: &Grip, key: ProcessKey, signal: Signal) -> Result<bool, ActFault> {
     let pid = key.pid;
     let facts = platform::facts(pid).map_err(|source| failed(pid, source))?;
     let Some(facts) = facts.filter(|facts| !facts.is_zombie) else { return Ok(false) };
-    if !platform::is_same_start(facts.started, key.started) {
+    if !is_same(&facts, key) {
         return Err(ActFault::NotTheSame { pid });
+    }
+    let names = platform::names(pid);
+    if let Some(what) = protected::what_it_is(&facts, names.iter().map(String::as_str)) {
+        return Err(ActFault::Protected { pid, what });
     }
     match grip.send(signal) {
         Ok(()) => Ok(true),
         Err(error) if error == rustix::io::Errno::SRCH => Ok(false),
         Err(error) => Err(failed(pid, error.into())),
     }
+}
+
+fn is_same(facts: &Facts, key: ProcessKey) -> bool {
+    platform::is_same_start(facts.started, key.started)
 }
 
 fn failed(pid: u32, source: io::Error) -> ActFault {

@@ -1,6 +1,9 @@
 //! Who acts on this machine: this plimsoll, or another one to attach to.
 
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::act::lock::{Lock, LockFault};
@@ -13,12 +16,16 @@ use crate::runtime::ollama::HostAddress;
 
 /// In the runtime folder: one engine a user and machine.
 const LOCK: &str = "engine.lock";
-const SOCKET: &str = "engine.sock";
+pub(super) const SOCKET: &str = "engine.sock";
 
 /// Between taking the lock and listening a holder is out of reach, as it is
 /// when it ends: a moment later one of the two is over.
 const ATTEMPTS: u32 = 4;
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// Where the guard of the whole system has its lock and socket, as its unit
+/// says. No other user can reach them, but anybody sees that they are there.
+const SYSTEM_FOLDER: &str = "/run/plimsoll";
 
 /// What this plimsoll is on this machine.
 pub(super) enum Role {
@@ -38,6 +45,58 @@ pub(super) struct Holding {
     pub observes: Option<String>,
 }
 
+/// Why there is no guard.
+#[derive(Debug, thiserror::Error)]
+pub enum NotGuarding {
+    #[error("{0}\nhint: `plimsoll` attaches to it; to guard from here, end that one first")]
+    Held(LockFault),
+    #[error("{0}\nhint: `plimsoll service status --system` tells more")]
+    System(String),
+    #[error(
+        "a guard holds a lock, and there is no folder for one\nhint: set XDG_RUNTIME_DIR, or name a folder by --data-dir"
+    )]
+    NoFolder,
+    #[error("make the folder {}", path.display())]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Lock(LockFault),
+}
+
+/// The lock of this user's engine, if there is a place for one.
+pub fn lock_file(config: &LoadedConfig) -> Option<PathBuf> {
+    config.paths.runtime_dir.as_ref().map(|folder| folder.join(LOCK))
+}
+
+/// The lock of the guard of the whole system.
+pub fn system_lock_file() -> PathBuf {
+    Path::new(SYSTEM_FOLDER).join(LOCK)
+}
+
+/// Takes the lock, for one who does nothing without it.
+pub(super) async fn guard(config: &LoadedConfig) -> Result<Holding, NotGuarding> {
+    let folder = config.paths.runtime_dir.as_ref().ok_or(NotGuarding::NoFolder)?;
+    let made = ensure_private(folder);
+    let note = made.map_err(|source| NotGuarding::Folder { path: folder.clone(), source })?;
+    if let Some(reason) = guarded_by_the_system(folder, Path::new(SYSTEM_FOLDER)) {
+        return Err(NotGuarding::System(reason));
+    }
+    let mut attempt = 1;
+    loop {
+        match Lock::acquire(&folder.join(LOCK)) {
+            Ok(lock) => return Ok(hold(lock, folder, note)),
+            Err(LockFault::Held { .. }) if attempt < ATTEMPTS => {}
+            Err(held @ LockFault::Held { .. }) => return Err(NotGuarding::Held(held)),
+            Err(fault) => return Err(NotGuarding::Lock(fault)),
+        }
+        attempt += 1;
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
 /// Takes the lock, or attaches to who has it.
 pub(super) async fn role(config: &LoadedConfig) -> Role {
     let alone = |note: String| Role::Own(Holding { note: Some(note), ..Holding::default() });
@@ -48,10 +107,13 @@ pub(super) async fn role(config: &LoadedConfig) -> Role {
         Ok(note) => note,
         Err(error) => return alone(format!("folder {} cannot be made: {error}", folder.display())),
     };
+    if let Some(reason) = guarded_by_the_system(folder, Path::new(SYSTEM_FOLDER)) {
+        return Role::Own(look_only(format!("{reason}, this one only looks"), reason));
+    }
     let mut attempt = 1;
     loop {
         let held = match Lock::acquire(&folder.join(LOCK)) {
-            Ok(lock) => return Role::Own(hold(lock, &folder.join(SOCKET), note)),
+            Ok(lock) => return Role::Own(hold(lock, folder, note)),
             Err(held @ LockFault::Held { .. }) => held,
             Err(error) => return alone(chain(error)),
         };
@@ -66,8 +128,19 @@ pub(super) async fn role(config: &LoadedConfig) -> Role {
     }
 }
 
-fn hold(lock: Lock, path: &Path, note: Option<String>) -> Holding {
-    let (socket, fault) = match Socket::bind(path) {
+/// Another user's guard acts on this whole machine: the words for it.
+fn guarded_by_the_system(own: &Path, system: &Path) -> Option<String> {
+    let socket = system.join(SOCKET);
+    // The service manager removes the folder when that guard has ended.
+    let is_there = fs::symlink_metadata(&socket).is_ok_and(|socket| socket.file_type().is_socket());
+    (own != system && is_there)
+        .then(|| format!("the guard of the system acts on this machine ({})", socket.display()))
+}
+
+fn hold(lock: Lock, folder: &Path, note: Option<String>) -> Holding {
+    // That others see the system's folder is meant so.
+    let note = note.filter(|_| folder != Path::new(SYSTEM_FOLDER));
+    let (socket, fault) = match Socket::bind(&folder.join(SOCKET)) {
         Ok(socket) => (Some(socket), None),
         Err(error) => (None, Some(format!("others cannot attach: {}", chain(error)))),
     };
@@ -75,11 +148,14 @@ fn hold(lock: Lock, path: &Path, note: Option<String>) -> Holding {
 }
 
 fn observe(held: &LockFault, refusal: Refusal) -> Holding {
-    let note = format!("{held}, this one only looks: {}", chain(refusal));
-    Holding { note: Some(note), observes: Some(held.to_string()), ..Holding::default() }
+    look_only(format!("{held}, this one only looks: {}", chain(refusal)), held.to_string())
 }
 
-fn chain(error: impl Into<anyhow::Error>) -> String {
+fn look_only(note: String, reason: String) -> Holding {
+    Holding { note: Some(note), observes: Some(reason), ..Holding::default() }
+}
+
+pub(super) fn chain(error: impl Into<anyhow::Error>) -> String {
     format!("{:#}", error.into())
 }
 
@@ -110,4 +186,24 @@ pub async fn attach(config: &LoadedConfig) -> Result<RemoteLink, Refusal> {
 
 fn server_of(snapshot: &Snapshot) -> String {
     snapshot.runtimes.first().map(|runtime| runtime.url.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guard_of_the_system_is_seen_by_its_socket() {
+        let temp = tempfile::tempdir().unwrap();
+        let (own, system) = (temp.path().join("own"), temp.path().join("system"));
+        assert_eq!(guarded_by_the_system(&own, &system), None);
+        fs::create_dir(&system).unwrap();
+        fs::write(system.join(SOCKET), "a file in its place is none").unwrap();
+        assert_eq!(guarded_by_the_system(&own, &system), None);
+        fs::remove_file(system.join(SOCKET)).unwrap();
+        let _listening = std::os::unix::net::UnixListener::bind(system.join(SOCKET)).unwrap();
+        let reason = guarded_by_the_system(&own, &system).unwrap();
+        assert!(reason.starts_with("the guard of the system acts"), "{reason}");
+        assert_eq!(guarded_by_the_system(&system, &system), None, "it is that guard itself");
+    }
 }

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::schema::{AsciiChoice, ColorChoice};
 use crate::config::{KeyBinding, LoadedConfig, Origin, Surroundings};
+use crate::domain::SettingDoor;
 use crate::engine::link::Link;
 use crate::tui::Start;
 use crate::tui::keymap::{KeyError, Keymap};
@@ -22,13 +23,14 @@ pub fn screen(
     config: &LoadedConfig,
     surroundings: &Surroundings,
     panic_after: Option<Duration>,
-) -> Result<impl FnOnce(Arc<dyn Link>) -> Start + use<>> {
+) -> Result<impl FnOnce(Arc<dyn Link>, Option<Arc<dyn SettingDoor>>) -> Start + use<>> {
     let keymap = keymap(config)?;
     let themes = Themes::load(config.paths.themes.as_deref()).context("read the themes")?;
     let abilities = abilities(config, surroundings);
     let theme = theme(config, &themes, (surroundings, abilities))?;
-    Ok(move |link| Start {
+    Ok(move |link, settings| Start {
         link,
+        settings,
         keymap,
         themes,
         theme,

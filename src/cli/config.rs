@@ -10,8 +10,8 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 
 use super::exit::ExitCode;
-use crate::config::check::{Setting, without_user};
-use crate::config::key::{self, COMPONENTS, KEYS_SECTION};
+use crate::config::check::{Setting, only_host, without_user};
+use crate::config::key::{self, COMPONENTS, HOOKS, KEYS_SECTION};
 use crate::config::{
     DEFAULT, Flags, LoadedConfig, Paths, ProfileChoice, Surroundings, examine, load,
 };
@@ -106,11 +106,13 @@ fn shown(loaded: &LoadedConfig, with_origin: bool) -> String {
         }
         match loaded.settings.get(key.path) {
             Some(setting) => push_setting(&mut text, name, setting, with_origin),
-            None => text.push_str(&format!("#{name}: as the profile has it\n")),
+            None => text.push_str(&format!("#{name}: {}\n", key.unset())),
         }
     }
     push_bindings(&mut text, &loaded.settings, with_origin);
-    push_components(&mut text, loaded, with_origin);
+    for list in [COMPONENTS, HOOKS] {
+        push_entries(&mut text, loaded, (list, with_origin));
+    }
     text
 }
 
@@ -141,13 +143,17 @@ fn push_bindings(text: &mut String, settings: &BTreeMap<String, Setting>, with_o
     }
 }
 
-fn push_components(text: &mut String, loaded: &LoadedConfig, with_origin: bool) {
-    let Some(setting) = loaded.settings.get(COMPONENTS) else { return };
+fn push_entries(text: &mut String, loaded: &LoadedConfig, (list, with_origin): (&str, bool)) {
+    let Some(setting) = loaded.settings.get(list) else { return };
     for entry in setting.value.as_array().into_iter().flatten() {
-        text.push_str(&format!("\n[[{COMPONENTS}]]"));
+        text.push_str(&format!("\n[[{list}]]"));
         text.push_str(&if with_origin { format!(" # {}\n", setting.origin) } else { "\n".into() });
         for (name, value) in entry.as_table().into_iter().flatten() {
-            text.push_str(&format!("{name} = {value}\n"));
+            let shown = match value {
+                toml::Value::String(url) if name == "url" => only_host(url).into(),
+                value => value.clone(),
+            };
+            text.push_str(&format!("{name} = {shown}\n"));
         }
     }
 }
@@ -173,12 +179,13 @@ fn check(
         return Ok(ExitCode::of_error(&fault));
     }
     if let ProfileChoice::Named(profile) = loaded.config.profile {
-        loaded.limits_over(profile)?;
+        loaded.rules(&loaded.chosen(profile, String::new())?)?;
     } else {
-        for (profile, fault) in Profile::ALL
-            .into_iter()
-            .filter_map(|profile| loaded.limits_over(profile).err().map(|fault| (profile, fault)))
-        {
+        let fault = |profile| {
+            let rules = loaded.chosen(profile, String::new()).and_then(|c| loaded.rules(&c));
+            rules.err().map(|fault| (profile, fault))
+        };
+        for (profile, fault) in Profile::ALL.into_iter().filter_map(fault) {
             writeln!(out, "note: where \"auto\" picks `{}`: {fault}", profile.name())?;
         }
     }

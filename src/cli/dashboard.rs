@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::assemble;
+use crate::assemble::{self, Terms};
 use crate::tui::Ending;
 
 use super::Context;
@@ -31,11 +31,11 @@ pub fn run(context: &Context, panic_after: Option<Duration>) -> Result<ExitCode>
         .build()
         .context("start the runtime")?;
     let result = runtime.block_on(async {
-        let running = assemble::start(&config, &context.source).await?;
+        let running = assemble::start(&config, &context.source, Terms::default()).await?;
         let mut snapshots = running.link.snapshots();
         let has_sample = snapshots.wait_for(|snapshot| snapshot.sample.is_some());
         tokio::time::timeout(FIRST_SAMPLE, has_sample).await.ok();
-        let shown = crate::tui::run(screen(Arc::clone(&running.link))).await;
+        let shown = crate::tui::run(screen(Arc::clone(&running.link), running.door.clone())).await;
         let ended = running.ended();
         running.stop().await;
         match (ended, shown) {

@@ -1,14 +1,14 @@
 //! Whether a layer may stand: each key known, each value of its kind; and
 //! whether the merged values go together.
 
+mod lists;
+
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use super::error::{ConfigError, KeyFault};
-use super::key::{self, COMPONENTS, KEYS_SECTION, Key};
+use super::key::{self, COMPONENTS, HOOKS, KEYS_SECTION, Key, Kind};
 use super::origin::Origin;
-use super::value::{number_from_value, size_from_value};
-use crate::domain::Priority;
+use super::value::{number_from_value, size_from_value, words_problem};
 use crate::domain::text::clean;
 
 /// A value and where it came from.
@@ -18,15 +18,12 @@ pub struct Setting {
     pub origin: Origin,
 }
 
-/// Component ids begin with one of these.
-const COMPONENT_KINDS: [&str; 5] = ["model:", "process:", "server:", "runner:", "*"];
-const COMPONENT_KEYS: [&str; 3] = ["match", "priority", "pinned"];
-
 /// Pairs of keys where the first must be below the second.
-const RISING: [(&str, &str); 5] = [
+const RISING: [(&str, &str); 6] = [
     ("levels.warning", "levels.critical"),
     ("levels.critical", "levels.emergency"),
     ("levels.warning", "levels.emergency"),
+    ("levels.emergency", "rules.kill_switch.used"),
     ("levels.pressure.warning_some", "levels.pressure.critical_some"),
     ("levels.pressure.warning_full", "levels.pressure.critical_full"),
 ];
@@ -63,10 +60,15 @@ impl Layer<'_> {
             };
             let origin = (self.origin_of)(&path);
             if let Some(key) = Key::at(&path) {
-                self.keep_or_fault(&path, value, self::value(key, value, &origin));
-            } else if path == COMPONENTS {
-                let checked = components(value, self.origin_of);
+                // A fault inside a list has a line of its own.
+                let checked = fault_of(key.path, key.kind, value).map_or(Ok(()), |fault| {
+                    Err(Box::new(KeyFault { origin: (self.origin_of)(&fault.key), ..fault }))
+                });
                 self.keep_or_fault(&path, value, checked);
+            } else if path == COMPONENTS {
+                self.list(&path, value, lists::components(value));
+            } else if path == HOOKS {
+                self.list(&path, value, lists::hooks(value));
             } else if path == KEYS_SECTION || key::is_section(&path) {
                 match value {
                     toml::Value::Table(inner) if path == KEYS_SECTION => self.bindings(inner),
@@ -93,6 +95,14 @@ impl Layer<'_> {
         }
     }
 
+    fn list(&mut self, path: &str, value: &toml::Value, faults: Vec<KeyFault>) {
+        if faults.is_empty() {
+            self.keep_or_fault(path, value, Ok(()));
+        }
+        let placed = |fault: KeyFault| KeyFault { origin: (self.origin_of)(&fault.key), ..fault };
+        self.faults.extend(faults.into_iter().map(placed));
+    }
+
     fn keep_or_fault(
         &mut self,
         path: &str,
@@ -111,19 +121,82 @@ impl Layer<'_> {
 
 /// The value is of the key's kind.
 pub(super) fn value(key: &Key, value: &toml::Value, origin: &Origin) -> Result<(), Box<KeyFault>> {
-    if key.kind.admits(value) {
-        return Ok(());
+    match fault_of(key.path, key.kind, value) {
+        None => Ok(()),
+        Some(fault) => Err(Box::new(KeyFault { origin: origin.clone(), ..fault })),
     }
-    let meant = match (key.kind, value) {
-        (key::Kind::Choice(words), toml::Value::String(word)) => {
-            key::closest(word, words.iter().copied())
+}
+
+/// What is wrong with a value, without its origin.
+fn fault_of(path: &str, kind: Kind, value: &toml::Value) -> Option<KeyFault> {
+    if kind.admits(value) {
+        return None;
+    }
+    let (path, problem, hint) = match kind {
+        Kind::Words => (path.to_owned(), command_problem(value), words_hint(path, value)),
+        Kind::Commands => commands_problem(path, value),
+        _ => {
+            let hint = meant(kind, value).map(|meant| format!("did you mean \"{meant}\"?"));
+            (path.to_owned(), format!("is {}", found(path, value)), hint)
+        }
+    };
+    Some(KeyFault::new(Origin::Default, path, problem).accepting(kind.accepted()).hinting(hint))
+}
+
+/// The word that a slip was meant to be.
+fn meant(kind: Kind, value: &toml::Value) -> Option<String> {
+    let near = |word: &str, words: &[&str]| key::closest(word, words.iter().copied());
+    match (kind, value) {
+        (Kind::Choice(words), toml::Value::String(word)) => near(word, words),
+        (Kind::Choices(words), toml::Value::Array(said)) => {
+            let unknown = said.iter().filter_map(toml::Value::as_str).find(|w| !words.contains(w));
+            near(unknown?, words)
         }
         _ => None,
+    }
+}
+
+/// A command may hold what is secret: what is found is said without it.
+fn command_problem(value: &toml::Value) -> String {
+    words_problem(value).unwrap_or("is no command").to_owned()
+}
+
+/// The first command that cannot stand: its path, what is wrong, a hint.
+fn commands_problem(path: &str, value: &toml::Value) -> (String, String, Option<String>) {
+    let name = path.rsplit('.').next().unwrap_or_default();
+    let wrapped = |words: &toml::Value| {
+        let program = program_of(words)?;
+        Some(format!("write {name} = [[{program}]]; no shell reads it"))
     };
-    Err(KeyFault::new(origin.clone(), key.path, format!("is {}", found(key.path, value)))
-        .accepting(key.kind.accepted())
-        .hinting(meant.map(|meant| format!("did you mean \"{meant}\"?")))
-        .into())
+    let Some(list) = value.as_array() else {
+        return (path.to_owned(), command_problem(value), wrapped(value));
+    };
+    if list.iter().any(toml::Value::is_str) {
+        let problem = "is a list of texts, not of commands".to_owned();
+        return (path.to_owned(), problem, wrapped(value));
+    }
+    let wrong = list.iter().position(|words| words_problem(words).is_some()).unwrap_or_default();
+    (format!("{path}[{wrong}]"), command_problem(&list[wrong]), None)
+}
+
+/// How one text is written as words.
+fn words_hint(path: &str, value: &toml::Value) -> Option<String> {
+    let name = path.rsplit('.').next().unwrap_or_default();
+    Some(format!("write {name} = [{}]; no shell reads it", program_of(value)?))
+}
+
+/// The program of a command that was written as one text, quoted, with dots
+/// for the words behind it.
+fn program_of(value: &toml::Value) -> Option<String> {
+    let (text, others) = match value {
+        toml::Value::String(text) => (text.as_str(), 0),
+        toml::Value::Array(words) => (words.first()?.as_str()?, words.len() - 1),
+        _ => return None,
+    };
+    let mut words = text.split_whitespace();
+    let program = clean(words.next()?);
+    let rest = if others + words.count() > 0 { ", \"…\"" } else { "" };
+    Some(format!("\"{program}\"{rest}"))
 }
 
 /// The keys of one intent are texts; what they mean is the keymap's to say.
@@ -152,65 +225,15 @@ pub(super) fn binding(
         .into())
 }
 
-fn components(
-    value: &toml::Value,
-    origin_of: &dyn Fn(&str) -> Origin,
-) -> Result<(), Box<KeyFault>> {
-    let all_tables = value.as_array().filter(|list| list.iter().all(toml::Value::is_table));
-    let Some(list) = all_tables else {
-        let problem = format!("is {}", found(COMPONENTS, value));
-        return Err(KeyFault::new(origin_of(COMPONENTS), COMPONENTS, problem)
-            .accepting("a list of [[components]]")
-            .into());
-    };
-    for (index, entry) in list.iter().enumerate() {
-        let path = format!("{COMPONENTS}[{index}]");
-        let table = entry.as_table().into_iter().flatten();
-        if entry.get("match").is_none() {
-            return Err(KeyFault::new(origin_of(&path), path, "has no `match`")
-                .accepting("a pattern as in match = \"model:llama3*\"")
-                .into());
-        }
-        for (name, value) in table {
-            component_key(&format!("{path}.{name}"), name, value)
-                .map_err(|fault| KeyFault { origin: origin_of(&fault.key), ..*fault })?;
-        }
-    }
-    Ok(())
-}
-
-fn component_key(path: &str, name: &str, value: &toml::Value) -> Result<(), Box<KeyFault>> {
-    let (stands, accepted) = match name {
-        "match" => (
-            value.as_str().is_some_and(|p| COMPONENT_KINDS.iter().any(|kind| p.starts_with(kind))),
-            "a pattern as in \"model:llama3*\" or \"process:chrome\"",
-        ),
-        "priority" => (
-            value.as_str().is_some_and(|word| Priority::from_str(word).is_ok()),
-            "one of \"low\", \"medium\", \"high\", \"critical\"",
-        ),
-        "pinned" => (value.is_bool(), "true or false"),
-        unknown => {
-            let meant = key::closest(unknown, COMPONENT_KEYS.into_iter());
-            return Err(KeyFault::new(Origin::Default, path, "is no setting")
-                .accepting("match, priority, pinned")
-                .hinting(meant.map(|meant| format!("did you mean `{meant}`?")))
-                .into());
-        }
-    };
-    if stands {
-        return Ok(());
-    }
-    let problem = format!("is {}", found(path, value));
-    Err(KeyFault::new(Origin::Default, path, problem).accepting(accepted).into())
-}
-
 /// What stands there, fit for a message: bounded, clean, without passwords.
 fn found(path: &str, value: &toml::Value) -> String {
     match value {
         toml::Value::Table(_) => "a section".to_owned(),
         toml::Value::Array(_) => "a list".to_owned(),
         toml::Value::String(text) if path == "ollama" => without_user(text),
+        toml::Value::String(text) if path.ends_with(".url") => {
+            format!("\"{}\"", clean(&only_host(text)))
+        }
         other => clean(&other.to_string()),
     }
 }
@@ -229,6 +252,17 @@ pub fn without_user(url: &str) -> String {
     match url[scheme_end..].rfind('@') {
         Some(at) => format!("{}***@{}", &url[..scheme_end], &url[scheme_end + at + 1..]),
         None => url.to_owned(),
+    }
+}
+
+/// An address without all that may be secret in it: the path of a hook often
+/// is its password.
+pub fn only_host(url: &str) -> String {
+    let bare = without_user(url);
+    let host_from = bare.find("://").map_or(0, |at| at + 3);
+    match bare[host_from..].find('/') {
+        Some(end) => format!("{}/***", &bare[..host_from + end]),
+        None => bare,
     }
 }
 
@@ -275,5 +309,11 @@ mod tests {
         assert_eq!(without_user("http://me:se/cret@host"), "http://***@host");
         assert_eq!(without_user("https://host/a?token=x"), "https://host/a");
         assert_eq!(without_user(""), "");
+    }
+
+    #[test]
+    fn a_hooks_address_keeps_its_host_only() {
+        assert_eq!(only_host("https://me:p@h:1/services/secret?x"), "https://***@h:1/***");
+        assert_eq!(only_host("https://h"), "https://h");
     }
 }

@@ -1,6 +1,9 @@
 //! What changes between two texts, line by line, as people know it from
 //! patches: removed lines with `-`, added ones with `+`, a little around them.
 
+use crate::domain::DiffLine;
+use crate::domain::text::clean;
+
 /// Lines shown around a change.
 const AROUND: usize = 3;
 
@@ -38,6 +41,25 @@ pub fn unified(name: &str, before: &str, after: &str) -> String {
         }
     }
     shown
+}
+
+/// The difference as lines, safe to draw, with a little around each change;
+/// empty if there is none.
+pub fn lines(before: &str, after: &str) -> Vec<DiffLine> {
+    let edits = edits(before, after);
+    let shown = hunks(&edits).into_iter().flat_map(|(from, to)| &edits[from..to]);
+    let line = |edit: &Edit<'_>| match edit {
+        Edit::Same(line) => DiffLine::Same(drawn(line)),
+        Edit::Removed(line) => DiffLine::Old(drawn(line)),
+        Edit::Added(line) => DiffLine::New(drawn(line)),
+    };
+    shown.map(line).collect()
+}
+
+/// Cleaned, with its indent.
+fn drawn(line: &str) -> String {
+    let indent = line.len() - line.trim_start().len();
+    format!("{}{}", " ".repeat(indent), clean(line))
 }
 
 /// Ranges of edits to show together.
@@ -123,6 +145,18 @@ mod tests {
         let after = "1\n2\n3\n4\nfive\n6\n7\n8\n9\n";
         let expected = "--- x\n+++ x\n@@ -2,7 +2,7 @@\n 2\n 3\n 4\n-5\n+five\n 6\n 7\n 8\n";
         assert_eq!(unified("x", before, after), expected);
+    }
+
+    #[test]
+    fn lines_keep_their_indent_and_lose_what_cannot_be_drawn() {
+        let shown = lines("[a]\n  x = 1\u{202e} # b\n", "[a]\n  x = 2 # b\n");
+        let expected = [
+            DiffLine::Same("[a]".to_owned()),
+            DiffLine::Old("  x = 1 # b".to_owned()),
+            DiffLine::New("  x = 2 # b".to_owned()),
+        ];
+        assert_eq!(shown, expected);
+        assert_eq!(lines("a\n", "a\n"), []);
     }
 
     #[test]

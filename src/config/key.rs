@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use super::value::{number_from_value, size_from_value, span_from_text};
+use super::value::{
+    is_web_address, number_from_value, parameters_from_value, size_from_value, span_from_text,
+    words_problem,
+};
 
 /// What the environment variables of keys begin with.
 pub const PREFIX: &str = "PLIMSOLL_";
@@ -17,6 +20,9 @@ pub const OTHER_VARIABLES: [&str; 1] = ["PLIMSOLL_CONFIG"];
 /// The table whose keys are intents, and the list of what components are worth.
 pub const KEYS_SECTION: &str = "keys";
 pub const COMPONENTS: &str = "components";
+
+/// The list of whom to tell of what happens.
+pub const HOOKS: &str = "hooks";
 
 /// One setting.
 #[derive(Debug, Clone, Copy)]
@@ -41,9 +47,25 @@ pub enum Kind {
     /// From and to in milliseconds.
     Span(u64, u64),
     Size,
+    Switch,
+    /// How many parameters a model has.
+    Parameters,
+    /// A list of texts; what they name.
+    Names(&'static str),
+    /// A list of some of these words.
+    Choices(&'static [&'static str]),
+    /// A command: its words, the program first.
+    Words,
+    /// A list of commands.
+    Commands,
+    /// Over the ids of components.
+    Pattern,
+    Url,
 }
 
+const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 86_400_000;
 
 /// Shares of memory. Under 1 % or over 100 % nothing could be normal or reached.
 const SHARE: Kind = Kind::Number(1.0, 100.0, "percentage");
@@ -52,12 +74,46 @@ const TIME_SHARE: Kind = Kind::Number(0.0, 100.0, "percentage");
 /// How long something must last. An hour is longer than any incident.
 const DWELL: Kind = Kind::Span(0, HOUR_MS);
 
+/// How far a rule goes, least first.
+const MODE: Kind = Kind::Choice(&["off", "observe", "confirm", "act"]);
+const STRENGTH: Kind = Kind::Choice(&["light", "aggressive", "force"]);
+/// Idle for longer than a day is idle for good.
+const IDLE: Kind = Kind::Span(0, DAY_MS);
+
+/// What a pattern over components begins with.
+pub const COMPONENT_KINDS: [&str; 8] =
+    ["model:", "process:", "cmdline:", "container:", "unit:", "server:", "runner:", "*"];
+
+/// What a `[[components]]` holds.
+pub const COMPONENT_KEYS: [Key; 8] = [
+    key("match", Kind::Pattern),
+    key("priority", Kind::Choice(&["low", "medium", "high", "critical"])),
+    key("pinned", Kind::Switch),
+    key("expected", Kind::Size),
+    key(
+        "actions",
+        Kind::Choices(&["unload", "command", "pause", "limit", "restart", "stop", "term", "kill"]),
+    ),
+    key("command", Kind::Words),
+    key("load", Kind::Words),
+    key("limit", Kind::Size),
+];
+
+/// What a `[[hooks]]` holds.
+pub const HOOK_KEYS: [Key; 4] = [
+    key("on", Kind::Choices(&["level", "action"])),
+    key("run", Kind::Words),
+    key("url", Kind::Url),
+    // Faster than a program starts, and longer than anybody waits.
+    key("timeout", Kind::Span(100, MINUTE_MS)),
+];
+
 const fn key(path: &'static str, kind: Kind) -> Key {
     Key { path, kind }
 }
 
 /// In the order they are shown: top level first, then section by section.
-pub const KEYS: [Key; 30] = [
+pub const KEYS: [Key; 60] = [
     key("profile", Kind::Choice(&["auto", "mac-8", "mac-16", "careful", "linux-15", "pressure"])),
     // Faster than 100 ms measures the measuring; slower than an hour is not a dashboard.
     key("interval", Kind::Span(100, HOUR_MS)),
@@ -85,6 +141,35 @@ pub const KEYS: [Key; 30] = [
     key("levels.vram.warning", Kind::Size),
     key("levels.vram.critical", Kind::Size),
     key("levels.vram.emergency", Kind::Size),
+    key("rules.mode", MODE),
+    key("rules.pause", DWELL),
+    key("rules.grace", DWELL),
+    key("rules.one_model", Kind::Switch),
+    key("rules.largest_model", Kind::Size),
+    key("rules.most_parameters", Kind::Parameters),
+    key("rules.recycle_growth", Kind::Size),
+    key("rules.preload", Kind::Names("models")),
+    key("rules.on_warning", Kind::Commands),
+    key("rules.on_critical", Kind::Commands),
+    key("rules.on_emergency", Kind::Commands),
+    key("rules.normal.mode", MODE),
+    key("rules.normal.idle", IDLE),
+    key("rules.normal.budget", Kind::Size),
+    key("rules.warning.mode", MODE),
+    key("rules.warning.strength", STRENGTH),
+    key("rules.warning.idle", IDLE),
+    key("rules.warning.budget", Kind::Size),
+    key("rules.critical.mode", MODE),
+    key("rules.critical.strength", STRENGTH),
+    key("rules.critical.idle", IDLE),
+    key("rules.critical.budget", Kind::Size),
+    key("rules.emergency.mode", MODE),
+    key("rules.emergency.strength", STRENGTH),
+    key("rules.emergency.idle", IDLE),
+    key("rules.emergency.budget", Kind::Size),
+    key("rules.kill_switch.mode", MODE),
+    key("rules.kill_switch.used", SHARE),
+    key("rules.kill_switch.sustained", DWELL),
     // Ten years, and what a small disk still holds.
     key("history.keep_days", Kind::Count(1, 3650)),
     key("history.keep_mib", Kind::Count(1, 10_240)),
@@ -92,12 +177,24 @@ pub const KEYS: [Key; 30] = [
     key("history.graph_minutes", Kind::Count(1, 180)),
     key("keys.*", Kind::Text("a key as in \"u\", or a list as in [\"u\", \"delete\"]")),
     key("components", Kind::Text("a list of [[components]]")),
+    key("hooks", Kind::Text("a list of [[hooks]]")),
 ];
 
 impl Key {
     /// The setting at a path; the open table and the list are handled apart.
     pub fn at(path: &str) -> Option<&'static Key> {
         plain().find(|key| key.path == path)
+    }
+
+    /// What holds while nobody sets it.
+    pub fn unset(&self) -> &'static str {
+        match (self.path, self.kind) {
+            ("rules.kill_switch.mode", _) => "off",
+            ("rules.kill_switch.used" | "rules.kill_switch.sustained", _) => "as it comes",
+            (_, Kind::Choice(_)) if self.path.ends_with(".mode") => "as rules.mode",
+            (_, Kind::Names(_) | Kind::Commands) | ("rules.recycle_growth", _) => "none",
+            _ => "as the profile has it",
+        }
     }
 
     /// `levels.warning` is `PLIMSOLL_LEVELS_WARNING`.
@@ -108,7 +205,7 @@ impl Key {
 
 /// The keys that hold one value each.
 pub fn plain() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(|key| key.path != "keys.*" && key.path != COMPONENTS)
+    KEYS.iter().filter(|key| !["keys.*", COMPONENTS, HOOKS].contains(&key.path))
 }
 
 /// The path is a section: some key lies under it.
@@ -128,10 +225,7 @@ impl Kind {
         match self {
             Kind::Text(what) => format!("text: {what}"),
             Kind::Folder => "text: a folder that begins with `/` or `~/`".to_owned(),
-            Kind::Choice(words) => {
-                let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-                format!("one of {}", quoted.join(", "))
-            }
+            Kind::Choice(words) => format!("one of {}", quoted(words)),
             Kind::Number(least, most, what) => format!("a {what} from {least} to {most}"),
             Kind::Count(least, most) => format!("a whole number from {least} to {most}"),
             Kind::Span(least, most) => format!(
@@ -142,6 +236,23 @@ impl Kind {
             Kind::Size => {
                 "a size as in \"1.5 GiB\" or \"512 MiB\", or a number of bytes".to_owned()
             }
+            Kind::Switch => "true or false".to_owned(),
+            Kind::Parameters => {
+                "a number of parameters as in \"3B\" or \"500M\", or a whole number".to_owned()
+            }
+            Kind::Names(what) => format!("a list of {what}, each a text"),
+            Kind::Choices(words) => format!("a list of some of {}", quoted(words)),
+            Kind::Words => {
+                "a list of words, the program first: absolute, or a name found in PATH".to_owned()
+            }
+            Kind::Commands => "a list of commands, each a list of words, as in \
+                [[\"sync\"], [\"/usr/local/bin/shrink\", \"--now\"]]"
+                .to_owned(),
+            Kind::Pattern => format!(
+                "a pattern as in \"model:llama3*\" or \"process:chrome\"; it begins with one of {}",
+                quoted(&COMPONENT_KINDS)
+            ),
+            Kind::Url => "an address that begins with http:// or https://".to_owned(),
         }
     }
 
@@ -163,6 +274,25 @@ impl Kind {
                 (Duration::from_millis(*least)..=Duration::from_millis(*most)).contains(&s)
             }),
             Kind::Size => size_from_value(value).is_some(),
+            Kind::Switch => value.is_bool(),
+            Kind::Parameters => parameters_from_value(value).is_some(),
+            Kind::Names(_) => texts(value).is_some_and(|names| {
+                names.iter().all(|name| !name.is_empty() && !name.contains(char::is_whitespace))
+            }),
+            Kind::Choices(words) => {
+                texts(value).is_some_and(|said| said.iter().all(|word| words.contains(word)))
+            }
+            Kind::Words => words_problem(value).is_none(),
+            Kind::Commands => value
+                .as_array()
+                .is_some_and(|list| list.iter().all(|words| words_problem(words).is_none())),
+            Kind::Pattern => value.as_str().is_some_and(|pattern| {
+                COMPONENT_KINDS.iter().any(|kind| match pattern.strip_prefix(kind) {
+                    Some(rest) => *kind == "*" || !rest.is_empty(),
+                    None => false,
+                })
+            }),
+            Kind::Url => value.as_str().is_some_and(is_web_address),
         }
     }
 
@@ -172,15 +302,32 @@ impl Kind {
         let number = match self {
             Kind::Number(..) => trimmed.parse().ok().map(toml::Value::Float),
             Kind::Count(..) => trimmed.parse().ok().map(toml::Value::Integer),
+            Kind::Switch => trimmed.parse().ok().map(toml::Value::Boolean),
+            Kind::Names(_) => {
+                let names = trimmed.split_whitespace().map(|name| name.to_owned().into());
+                Some(toml::Value::Array(names.collect()))
+            }
             _ => None,
         };
         number.unwrap_or_else(|| toml::Value::String(trimmed.to_owned()))
     }
 }
 
+/// The texts of a list of nothing else.
+fn texts(value: &toml::Value) -> Option<Vec<&str>> {
+    value.as_array()?.iter().map(toml::Value::as_str).collect()
+}
+
+fn quoted(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    quoted.join(", ")
+}
+
 fn span_words(millis: u64) -> String {
     match millis {
         0 => "0s".to_owned(),
+        MINUTE_MS => "1min".to_owned(),
+        DAY_MS => "1d".to_owned(),
         HOUR_MS => "1h".to_owned(),
         ms => format!("{ms}ms"),
     }
@@ -190,8 +337,16 @@ fn span_words(millis: u64) -> String {
 /// differs in a few letters.
 pub fn nearest(unknown: &str) -> Option<String> {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-    let known =
-        || plain().map(|key| key.path).chain([COMPONENTS, KEYS_SECTION, "levels", "history"]);
+    let known = || {
+        plain().map(|key| key.path).chain([
+            COMPONENTS,
+            HOOKS,
+            KEYS_SECTION,
+            "levels",
+            "rules",
+            "history",
+        ])
+    };
     let by_letters = closest(unknown, known());
     by_letters
         .or_else(|| known().find(|path| last(path) == last(unknown)).map(str::to_owned))
@@ -239,19 +394,25 @@ mod tests {
     use crate::config::schema::Config;
     use crate::policy::limits::Profile;
 
-    fn sample(kind: Kind) -> &'static str {
-        match kind {
+    fn sample(kind: Kind) -> String {
+        let text = match kind {
             Kind::Text(_) => "\"x\"",
             Kind::Folder => "\"/x\"",
-            Kind::Choice(words) => match words[1] {
-                "mac-8" => "\"mac-8\"",
-                "always" => "\"always\"",
-                _ => "\"truecolor\"",
-            },
+            // The first is the default.
+            Kind::Choice(words) => return format!("\"{}\"", words[words.len() - 1]),
             Kind::Number(..) | Kind::Count(..) => "7",
             Kind::Span(..) => "\"2s\"",
             Kind::Size => "\"2 GiB\"",
-        }
+            Kind::Switch => "true",
+            Kind::Parameters => "\"3B\"",
+            Kind::Names(_) => "[\"x\"]",
+            Kind::Choices(words) => return format!("[\"{}\"]", words[0]),
+            Kind::Words => "[\"x\", \"y\"]",
+            Kind::Commands => "[[\"x\", \"y\"], [\"z\"]]",
+            Kind::Pattern => "\"unit:x\"",
+            Kind::Url => "\"http://x\"",
+        };
+        text.to_owned()
     }
 
     #[test]
@@ -265,11 +426,44 @@ mod tests {
     }
 
     #[test]
+    fn every_key_of_a_component_and_a_hook_is_read_by_the_schema() {
+        for (list, keys) in [(COMPONENTS, &COMPONENT_KEYS[..]), (HOOKS, &HOOK_KEYS[..])] {
+            let read = |line: &str| {
+                let text = format!("[[{list}]]\n{line}\n");
+                let table: toml::Table = toml::from_str(&text).unwrap();
+                Config::deserialize_table(table).unwrap_or_else(|e| panic!("{text}: {e}"))
+            };
+            for key in keys {
+                let line = format!("{} = {}", key.path, sample(key.kind));
+                assert_ne!(read(&line), read(""), "{line}");
+            }
+            let wrong: toml::Table = toml::from_str(&format!("[[{list}]]\nx = 1\n")).unwrap();
+            let said = Config::deserialize_table(wrong).unwrap_err().message().to_owned();
+            let fields = said.split_once("expected").unwrap().1.split('`').skip(1).step_by(2);
+            assert_eq!(
+                fields.collect::<BTreeSet<_>>(),
+                keys.iter().map(|key| key.path).collect::<BTreeSet<_>>()
+            );
+        }
+    }
+
+    #[test]
     fn every_field_of_the_schema_is_a_key() {
         let mut known: BTreeSet<String> = BTreeSet::new();
-        for section in
-            ["", "levels.", "levels.pressure.", "levels.swap.", "levels.vram.", "history."]
-        {
+        for section in [
+            "",
+            "levels.",
+            "levels.pressure.",
+            "levels.swap.",
+            "levels.vram.",
+            "rules.",
+            "rules.normal.",
+            "rules.warning.",
+            "rules.critical.",
+            "rules.emergency.",
+            "rules.kill_switch.",
+            "history.",
+        ] {
             let wrong = format!("{section}no_such_key = 1");
             let said = toml::from_str::<Config>(&wrong).unwrap_err().message().to_owned();
             let fields = said.split_once("expected").unwrap().1;
@@ -280,7 +474,8 @@ mod tests {
                 Key::at(&field).is_some()
                     || is_section(&field)
                     || field == KEYS_SECTION
-                    || field == COMPONENTS,
+                    || field == COMPONENTS
+                    || field == HOOKS,
                 "{field} is in the schema, not among the keys"
             );
         }

@@ -6,15 +6,18 @@
 //! ours says something.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::check::{self, Setting};
 use super::error::{ConfigError, KeyFault};
-use super::key::{self, COMPONENTS, Key, OTHER_VARIABLES, PREFIX};
+use super::key::{self, COMPONENTS, HOOKS, Key, Kind, OTHER_VARIABLES, PREFIX};
 use super::origin::Origin;
 use super::paths::Paths;
 use super::schema::Config;
+use super::trust;
 
 /// Longest file that is read; a config is a few KiB.
 const LONGEST_FILE: u64 = 1024 * 1024;
@@ -70,6 +73,8 @@ pub struct LoadedConfig {
     pub paths: Paths,
     /// What is worth saying and stops nothing.
     pub notes: Vec<String>,
+    /// What it was loaded from, to load it again.
+    pub(super) given: Arc<(Flags, Surroundings)>,
 }
 
 /// The keys of one intent, unchecked, and who said so.
@@ -98,6 +103,18 @@ impl LoadedConfig {
         (self.config.ollama.clone(), self.origin("ollama"))
     }
 
+    /// The config as the layers are now.
+    pub fn again(&self) -> Result<LoadedConfig, ConfigError> {
+        let (flags, surroundings) = &*self.given;
+        load(flags, surroundings)
+    }
+
+    /// The config as it would be if the user's file held this text.
+    pub fn with_file_text(&self, text: &str) -> Result<LoadedConfig, ConfigError> {
+        let (flags, surroundings) = &*self.given;
+        merged(flags, surroundings, Some(text)).map_err(|mut faults| faults.swap_remove(0))
+    }
+
     pub fn key_bindings(&self) -> Vec<KeyBinding> {
         let bind = |(intent, names): (&String, &super::value::KeyNames)| KeyBinding {
             intent: intent.clone(),
@@ -124,9 +141,23 @@ pub fn examine(
     flags: &Flags,
     surroundings: &Surroundings,
 ) -> Result<LoadedConfig, Vec<ConfigError>> {
+    merged(flags, surroundings, None)
+}
+
+/// `text`: what counts as the user's file, instead of what is on disk.
+fn merged(
+    flags: &Flags,
+    surroundings: &Surroundings,
+    text: Option<&str>,
+) -> Result<LoadedConfig, Vec<ConfigError>> {
     let mut gathered = Gathered::default();
     gathered.take_text(super::DEFAULT, &|_| Origin::Default);
-    let notes = gathered.take_file(flags, surroundings);
+    let mut notes: Vec<String> = match Paths::config_file(flags, surroundings) {
+        Some((path, named_by)) => gathered.take_file(&path, named_by, text),
+        None => None,
+    }
+    .into_iter()
+    .collect();
     gathered.take_environment(surroundings);
     gathered.take_flags(flags);
     gathered.take_fallbacks(surroundings);
@@ -136,7 +167,12 @@ pub fn examine(
     }
     let config = read(&gathered.settings).map_err(|fault| vec![fault])?;
     let paths = Paths::find(&config, flags, surroundings);
-    Ok(LoadedConfig { config, settings: gathered.settings, paths, notes })
+    let given = Arc::new((flags.clone(), surroundings.clone()));
+    let settings = gathered.settings;
+    let mut loaded = LoadedConfig { config, settings, paths, notes: Vec::new(), given };
+    notes.extend(loaded.note_on_ceiling());
+    loaded.notes = notes;
+    Ok(loaded)
 }
 
 /// What the text of a user's file would be faulted for, by itself.
@@ -175,23 +211,48 @@ impl Gathered {
         self.faults.extend(faults.into_iter().map(ConfigError::from));
     }
 
-    fn take_file(&mut self, flags: &Flags, surroundings: &Surroundings) -> Vec<String> {
-        let Some((path, named_by)) = Paths::config_file(flags, surroundings) else {
-            return Vec::new();
+    /// The user's file, and a note on who else may write it.
+    fn take_file(
+        &mut self,
+        path: &Path,
+        named_by: Option<&'static str>,
+        text: Option<&str>,
+    ) -> Option<String> {
+        let seen = match (read_file(path), text) {
+            (Ok((_, seen)), Some(text)) => {
+                self.take_file_text(text, path);
+                seen
+            }
+            (Ok((Some(bytes), seen)), None) => {
+                self.take_file_bytes(&bytes, path);
+                seen
+            }
+            (Ok((None, seen)), None) => {
+                let path = path.to_owned();
+                self.faults.push(ConfigError::TooLong { path, most: LONGEST_FILE });
+                seen
+            }
+            (Err(_), Some(text)) => {
+                self.take_file_text(text, path);
+                return None;
+            }
+            (Err(source), None) => {
+                if source.kind() != std::io::ErrorKind::NotFound || named_by.is_some() {
+                    let named_by = named_by.unwrap_or("the user's folder").to_owned();
+                    let path = path.to_owned();
+                    self.faults.push(ConfigError::Unreadable { path, named_by, source });
+                }
+                return None;
+            }
         };
-        match read_file(&path) {
-            Ok(Some(bytes)) => self.take_file_bytes(&bytes, &path),
-            Ok(None) => self.faults.push(ConfigError::TooLong { path, most: LONGEST_FILE }),
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound && named_by.is_none() => {}
-            Err(source) => {
-                let named_by = named_by.unwrap_or("the user's folder").to_owned();
-                self.faults.push(ConfigError::Unreadable { path, named_by, source });
+        let distrusted = trust::distrust(path, &seen)?;
+        match trust::leave_out_commands(&mut self.settings) {
+            0 => super::paths::note_on_writers(path, &seen),
+            left_out => {
+                let commands = if left_out == 1 { "its command" } else { "its commands" };
+                Some(format!("{distrusted}; until then {commands} and hooks are left out"))
             }
         }
-        Paths::config_file(flags, surroundings)
-            .and_then(|(path, _)| super::paths::note_on_writers(&path))
-            .into_iter()
-            .collect()
     }
 
     fn take_file_bytes(&mut self, bytes: &[u8], path: &Path) {
@@ -261,6 +322,13 @@ impl Gathered {
     }
 
     fn take_value(&mut self, key: &Key, text: &str, origin: Origin) {
+        if matches!(key.kind, Kind::Commands) {
+            let problem = "is a list of commands, which a variable cannot hold";
+            let name = key.path.rsplit('.').next().unwrap_or_default();
+            let accepted = format!("{name} = [[…]] in the file");
+            self.faults.push(KeyFault::new(origin, key.path, problem).accepting(accepted).into());
+            return;
+        }
         let value = key.kind.value_from_text(text);
         match check::value(key, &value, &origin) {
             Ok(()) => {
@@ -303,17 +371,19 @@ fn absolute(folder: &Path) -> Option<PathBuf> {
     folder.is_absolute().then(|| folder.to_owned())
 }
 
-/// The bytes, or `None` if they are too many.
-fn read_file(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+/// The bytes, `None` if they are too many, and whose they are.
+fn read_file(path: &Path) -> std::io::Result<(Option<Vec<u8>>, Metadata)> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= LONGEST_FILE).then_some(bytes))
+    let file = std::fs::File::open(path)?;
+    let seen = file.metadata()?;
+    file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
+    Ok(((bytes.len() as u64 <= LONGEST_FILE).then_some(bytes), seen))
 }
 
 fn unknown_variable(variable: &str, origin: Origin) -> KeyFault {
-    if variable == key::variable_of(COMPONENTS) {
+    if let Some(list) = [COMPONENTS, HOOKS].into_iter().find(|l| variable == key::variable_of(l)) {
         let problem = "is a list, which a variable cannot hold";
-        return KeyFault::new(origin, COMPONENTS, problem).accepting("[[components]] in the file");
+        return KeyFault::new(origin, list, problem).accepting(format!("[[{list}]] in the file"));
     }
     let names: Vec<String> = key::plain().map(Key::variable).collect();
     let meant = key::closest(variable, names.iter().map(String::as_str));
@@ -459,6 +529,10 @@ mod tests {
         assert!(said.contains("`interval` is \"0s\"") && said.contains("100ms to 1h"), "{said}");
         let said = fault(&Flags::default(), &[("PLIMSOLL_COMPONENTS", "x")]);
         assert!(said.contains("[[components]] in the file"), "{said}");
+        let said = fault(&Flags::default(), &[("PLIMSOLL_HOOKS", "x")]);
+        assert!(said.contains("[[hooks]] in the file"), "{said}");
+        let said = fault(&Flags::default(), &[("PLIMSOLL_RULES_ON_WARNING", "[[\"sync\"]]")]);
+        assert!(said.contains("`rules.on_warning` is a list of commands, which"), "{said}");
         assert!(load(&Flags::default(), &around(&[("PLIMSOLL_THEME", "")])).is_ok());
     }
 
@@ -565,7 +639,7 @@ mod tests {
         }
 
         #[test]
-        fn what_a_layer_lets_through_can_be_read(at in 0..28_usize, text in "[0-9a-z./~ -]{0,12}") {
+        fn what_a_layer_lets_through_can_be_read(at in 0..key::plain().count(), text in "[0-9a-z./~ -]{0,12}") {
             let key = key::plain().nth(at).unwrap();
             let value = key.kind.value_from_text(&text);
             if check::value(key, &value, &Origin::Default).is_ok() {

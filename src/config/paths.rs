@@ -78,9 +78,9 @@ pub fn ensure_private(folder: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// A word if anybody may write the file: it then runs no commands.
-pub fn note_on_writers(file: &Path) -> Option<String> {
-    let mode = fs::metadata(file).ok()?.permissions().mode();
+/// A word if anybody may write the file.
+pub(super) fn note_on_writers(file: &Path, seen: &fs::Metadata) -> Option<String> {
+    let mode = seen.permissions().mode();
     (mode & 0o002 != 0).then(|| format!("config file {} is writable by others", file.display()))
 }
 

@@ -24,6 +24,11 @@ impl LoadedConfig {
             ProfileChoice::Auto => (Profile::auto(system, total), auto_reason(system, total)),
             ProfileChoice::Named(profile) => (profile, self.origin("profile").to_string()),
         };
+        self.chosen(profile, reason)
+    }
+
+    /// This profile, and the reason for it.
+    pub fn chosen(&self, profile: Profile, reason: String) -> Result<Chosen, ConfigError> {
         let limits = self.limits_over(profile)?;
         let changed = if limits == profile.limits() { "" } else { ", with changes" };
         Ok(Chosen { profile, why: format!("{reason}{changed}"), limits })

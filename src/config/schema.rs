@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use super::value::{
-    KeyNames, optional_number, optional_percent, optional_priority, optional_size, optional_span,
+    KeyNames, optional_number, optional_parameters, optional_percent, optional_priority,
+    optional_size, optional_span,
 };
-use crate::domain::{Bytes, Percent, Priority};
+use crate::domain::{Bytes, Measure, Percent, Priority, RuleMode, Strength};
 use crate::policy::limits::Profile;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -30,8 +31,10 @@ pub struct Config {
     pub ascii: AsciiChoice,
     pub color: ColorChoice,
     pub levels: Levels,
+    pub rules: Rules,
     pub history: History,
     pub components: Vec<ComponentRule>,
+    pub hooks: Vec<Hook>,
     /// Intent to keys, as text: the keymap says whether they mean something.
     pub keys: BTreeMap<String, KeyNames>,
 }
@@ -47,8 +50,10 @@ impl Default for Config {
             ascii: AsciiChoice::Auto,
             color: ColorChoice::Auto,
             levels: Levels::default(),
+            rules: Rules::default(),
             history: History::default(),
             components: Vec::new(),
+            hooks: Vec::new(),
             keys: BTreeMap::new(),
         }
     }
@@ -175,6 +180,75 @@ pub struct VramLevels {
     pub emergency: Option<Bytes>,
 }
 
+/// What plimsoll may do by itself, laid over the profile's rules.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    /// No rule goes further than this.
+    pub mode: RuleMode,
+    #[serde(deserialize_with = "optional_span")]
+    pub pause: Option<Duration>,
+    #[serde(deserialize_with = "optional_span")]
+    pub grace: Option<Duration>,
+    pub one_model: Option<bool>,
+    /// Zero takes the profile's away.
+    #[serde(deserialize_with = "optional_size")]
+    pub largest_model: Option<Bytes>,
+    /// Zero takes the profile's away.
+    #[serde(deserialize_with = "optional_parameters")]
+    pub most_parameters: Option<u64>,
+    /// Zero is none.
+    #[serde(deserialize_with = "optional_size")]
+    pub recycle_growth: Option<Bytes>,
+    pub preload: Vec<String>,
+    /// Commands as lists of words, the program first.
+    pub on_warning: Vec<Vec<String>>,
+    pub on_critical: Vec<Vec<String>>,
+    pub on_emergency: Vec<Vec<String>>,
+    pub normal: NormalRule,
+    pub warning: LevelRule,
+    pub critical: LevelRule,
+    pub emergency: LevelRule,
+    pub kill_switch: KillSwitch,
+}
+
+/// What holds at normal, where nothing has to go.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NormalRule {
+    /// `None`: as `rules.mode`.
+    pub mode: Option<RuleMode>,
+    #[serde(deserialize_with = "optional_span")]
+    pub idle: Option<Duration>,
+    /// Zero takes the profile's away.
+    #[serde(deserialize_with = "optional_size")]
+    pub budget: Option<Bytes>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LevelRule {
+    /// `None`: as `rules.mode`.
+    pub mode: Option<RuleMode>,
+    pub strength: Option<Strength>,
+    #[serde(deserialize_with = "optional_span")]
+    pub idle: Option<Duration>,
+    /// Zero takes the profile's away.
+    #[serde(deserialize_with = "optional_size")]
+    pub budget: Option<Bytes>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KillSwitch {
+    /// `None` is off: nobody is ended who did not ask for it.
+    pub mode: Option<RuleMode>,
+    #[serde(deserialize_with = "optional_percent")]
+    pub used: Option<Percent>,
+    #[serde(deserialize_with = "optional_span")]
+    pub sustained: Option<Duration>,
+}
+
 /// How much of the past is kept.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -203,4 +277,32 @@ pub struct ComponentRule {
     #[serde(deserialize_with = "optional_priority")]
     pub priority: Option<Priority>,
     pub pinned: Option<bool>,
+    #[serde(deserialize_with = "optional_size")]
+    pub expected: Option<Bytes>,
+    /// What may be done to it; nothing else ever is.
+    pub actions: Vec<Measure>,
+    /// Words, the program first.
+    pub command: Vec<String>,
+    pub load: Vec<String>,
+    #[serde(deserialize_with = "optional_size")]
+    pub limit: Option<Bytes>,
+}
+
+/// Whom to tell of what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hook {
+    pub on: Vec<HookEvent>,
+    /// Words, the program first; empty where there is a `url`.
+    pub run: Vec<String>,
+    pub url: Option<String>,
+    #[serde(deserialize_with = "optional_span")]
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookEvent {
+    Level,
+    Action,
 }

@@ -39,6 +39,71 @@ pub fn size_from_value(value: &toml::Value) -> Option<Bytes> {
     }
 }
 
+/// `3B`, `500M`, `1.5 b`, or a whole number: how many parameters a model has.
+pub fn parameters_from_value(value: &toml::Value) -> Option<u64> {
+    let text = match value {
+        toml::Value::Integer(whole) => return u64::try_from(*whole).ok(),
+        toml::Value::String(text) => text.trim(),
+        _ => return None,
+    };
+    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (figure, unit) = text.split_at(split);
+    let each = match unit.trim().to_ascii_lowercase().as_str() {
+        "" => return figure.parse().ok(),
+        "k" => 1e3,
+        "m" => 1e6,
+        "b" => 1e9,
+        "t" => 1e12,
+        _ => return None,
+    };
+    let parameters = figure.parse::<f64>().ok()? * each;
+    // No model comes near it, and beyond it a count is no longer exact.
+    (parameters <= 1e15).then_some(parameters.round() as u64)
+}
+
+/// Most words of a command, and bytes of one: far over what anybody writes.
+const MOST_WORDS: usize = 64;
+const LONGEST_WORD: usize = 4096;
+
+/// What is wrong with a command, to follow its key: `holds no program`.
+pub fn words_problem(value: &toml::Value) -> Option<&'static str> {
+    let words = match value {
+        toml::Value::String(_) => return Some("is one text, and no shell takes it apart"),
+        toml::Value::Array(words) => words,
+        _ => return Some("is no list of words"),
+    };
+    let Some(texts) = words.iter().map(toml::Value::as_str).collect::<Option<Vec<&str>>>() else {
+        return Some("holds something that is no text");
+    };
+    let program = texts.first().copied().unwrap_or_default();
+    if program.is_empty() {
+        return Some("holds no program");
+    }
+    if !program.starts_with('/') {
+        if program.contains('/') {
+            return Some("names its program by a path that depends on the folder");
+        }
+        if program.contains(char::is_whitespace) {
+            return Some("has several words in one text, and no shell takes them apart");
+        }
+    }
+    let is_too_long = texts.len() > MOST_WORDS || texts.iter().any(|w| w.len() > LONGEST_WORD);
+    match texts.iter().any(|word| word.contains('\0')) {
+        true => Some("holds a zero byte"),
+        false => is_too_long.then_some("is too long"),
+    }
+}
+
+/// An address that a hook may be told at.
+pub fn is_web_address(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    let host = host.map(|host| host.rsplit('@').next().unwrap_or_default());
+    host.is_some_and(|host| !host.is_empty() && !host.starts_with(':'))
+        && text.len() <= LONGEST_WORD
+        && text.chars().all(|c| c.is_ascii_graphic())
+}
+
 /// A number, whole or not.
 pub fn number_from_value(value: &toml::Value) -> Option<f64> {
     match value {
@@ -60,6 +125,14 @@ pub(super) fn optional_size<'de, D: Deserializer<'de>>(
 ) -> Result<Option<Bytes>, D::Error> {
     let value = toml::Value::deserialize(input)?;
     size_from_value(&value).map(Some).ok_or_else(|| D::Error::custom("not a size"))
+}
+
+pub(super) fn optional_parameters<'de, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<u64>, D::Error> {
+    let value = toml::Value::deserialize(input)?;
+    let read = parameters_from_value(&value).map(Some);
+    read.ok_or_else(|| D::Error::custom("not a number of parameters"))
 }
 
 pub(super) fn optional_number<'de, D: Deserializer<'de>>(
@@ -125,6 +198,53 @@ mod tests {
         assert_eq!(read("1h"), Some(3_600_000));
         for wrong in ["", "1", "s", "-1s", "1.2.3s", "1 fortnight", "9999999d"] {
             assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_read_as_people_say_them() {
+        let read = |text: &str| parameters_from_value(&text.into());
+        assert_eq!(read("3B"), Some(3_000_000_000));
+        assert_eq!(read(" 1.5 b "), Some(1_500_000_000));
+        assert_eq!(read("500M"), Some(500_000_000));
+        assert_eq!(read("7"), Some(7));
+        assert_eq!(parameters_from_value(&toml::Value::Integer(0)), Some(0));
+        for wrong in ["", "B", "3 GiB", "-3B", "1.5", "9999999999T"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(parameters_from_value(&toml::Value::Integer(-1)), None);
+    }
+
+    #[test]
+    fn a_command_is_words_with_a_program_that_can_be_found() {
+        let problem = |text: &str| {
+            let table: toml::Table = toml::from_str(&format!("x = {text}")).unwrap();
+            words_problem(&table["x"])
+        };
+        assert_eq!(problem("[\"sync\"]"), None);
+        assert_eq!(problem("[\"/opt/my tools/shrink\", \"\", \"a b\"]"), None);
+        for (wrong, said) in [
+            ("\"sync --now\"", "is one text"),
+            ("3", "is no list"),
+            ("[]", "holds no program"),
+            ("[\"\"]", "holds no program"),
+            ("[\"sync\", 3]", "no text"),
+            ("[\"./shrink\"]", "depends on the folder"),
+            ("[\"sync --now\"]", "several words in one text"),
+            ("[\"sync\", \"a\\u0000b\"]", "zero byte"),
+        ] {
+            let found = problem(wrong).unwrap_or("nothing");
+            assert!(found.contains(said), "{wrong}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_hooks_address_has_a_host() {
+        for right in ["http://h", "https://me:p@h:1/x?y", "http://[::1]:8/"] {
+            assert!(is_web_address(right), "{right}");
+        }
+        for wrong in ["", "h", "ftp://h", "http://", "http:///x", "https://@/", "http://a b"] {
+            assert!(!is_web_address(wrong), "{wrong}");
         }
     }
 }

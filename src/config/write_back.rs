@@ -86,13 +86,21 @@ pub fn propose(path: &Path, changes: &[Change]) -> Result<Proposal, WriteBackErr
 impl Proposal {
     /// Nothing would be different.
     pub fn is_empty(&self) -> bool {
-        self.before.as_deref().unwrap_or_default() == self.after
+        self.before() == self.after
+    }
+
+    /// What the file holds, and what it would.
+    pub fn before(&self) -> &str {
+        self.before.as_deref().unwrap_or_default()
+    }
+
+    pub fn after(&self) -> &str {
+        &self.after
     }
 
     /// To be shown before [`Proposal::apply`].
     pub fn difference(&self) -> String {
-        let before = self.before.as_deref().unwrap_or_default();
-        unified(&self.path.display().to_string(), before, &self.after)
+        unified(&self.path.display().to_string(), self.before(), &self.after)
     }
 
     /// Writes what was shown, whole or not at all, with the file's mode. Fails

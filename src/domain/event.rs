@@ -88,6 +88,8 @@ pub enum EventBody {
     Proposed {
         plan: Box<super::plan::Plan>,
         mode: super::rule::RuleMode,
+        /// Somebody is there to answer.
+        is_watched: bool,
     },
     /// A hook ran on an event.
     HookRan {
@@ -209,6 +211,7 @@ impl EventBody {
             EventBody::ModelLoaded { .. } => "model in".into(),
             EventBody::ModelGone { .. } => "model out".into(),
             EventBody::TotalChanged { .. } => "memory size".into(),
+            EventBody::Proposed { plan, .. } if plan.steps.is_empty() => "rule".into(),
             EventBody::Proposed { mode: super::rule::RuleMode::Confirm, .. } => "asks".into(),
             EventBody::Proposed { .. } => "would".into(),
             EventBody::HookRan { result: Ok(_), .. } => "hook".into(),
@@ -259,7 +262,11 @@ impl EventBody {
             EventBody::TotalChanged { from, to } => {
                 format!("total memory went from {from} to {to}")
             }
-            EventBody::Proposed { plan, .. } => plan.text(),
+            EventBody::Proposed { plan, mode, is_watched } => {
+                let asks = *mode == super::rule::RuleMode::Confirm && !plan.steps.is_empty();
+                let alone = if asks && !is_watched { "; nobody is there to answer" } else { "" };
+                format!("{}{alone}", plan.text())
+            }
             EventBody::HookRan { of, hook, result } => match result {
                 Ok(output) if output.is_empty() => format!("{hook} on event {of}"),
                 Ok(said) | Err(said) => format!("{hook} on event {of}: {said}"),
@@ -286,12 +293,18 @@ fn outcome_text(outcome: &Outcome, by: Origin) -> String {
         Verdict::Done => match (&outcome.action, outcome.freed) {
             (super::plan::Action::Load { .. }, _) => format!("{subject} {by} in {took}"),
             (super::plan::Action::Keep { keep, .. }, _) => format!("{subject} {by}: stays {keep}"),
+            (super::plan::Action::Component { .. } | super::plan::Action::Run { .. }, None) => {
+                let said = outcome.output.as_deref().and_then(|output| output.lines().next());
+                let said = said.map(|line| format!(": {line}")).unwrap_or_default();
+                format!("{subject} {by}: done in {took}{said}")
+            }
             (_, Some(freed)) => {
                 let expected =
                     outcome.expected.map(|bytes| format!(", {bytes} expected")).unwrap_or_default();
                 // What came back first: a narrow screen shows no more.
                 format!("{subject} {by}: {freed} came back in {took}{expected}")
             }
+            (action, None) if !action.takes_away() => format!("{subject} {by}: done in {took}"),
             (_, None) => format!("{subject} {by}: {expected}gone in {took}"),
         },
     }

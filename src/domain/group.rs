@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::pattern::matches;
-use super::rule::{Named, NamedBy};
+use super::rule::{Named, NamedBy, Target};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
@@ -36,6 +36,15 @@ pub enum GroupKind {
 }
 
 impl Group {
+    /// Whom a deed is done to.
+    pub fn target(&self) -> Target {
+        let name = self.name.clone();
+        match &self.kind {
+            GroupKind::Container { id } => Target::Container { id: id.clone(), name },
+            GroupKind::Unit { is_user } => Target::Unit { name, is_user: *is_user },
+        }
+    }
+
     /// Whether the config means this one.
     pub fn answers_to(&self, named: &Named) -> bool {
         self.kind.answers_to(&self.name, named)

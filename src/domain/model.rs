@@ -185,6 +185,9 @@ pub struct ModelView {
     /// On another machine: never joined, never in a plan, never counted.
     pub is_remote: bool,
     pub is_cloud: bool,
+    /// What swap grew by while it was loaded: memory of others it drove out.
+    #[serde(default)]
+    pub swap_growth: Option<Bytes>,
 }
 
 impl ModelView {

@@ -78,6 +78,15 @@ impl Action {
         }
     }
 
+    /// Once done, what it was done to is there no longer.
+    pub const fn takes_away(&self) -> bool {
+        match self {
+            Action::Unload { .. } | Action::EndRunner { .. } => true,
+            Action::Component { deed, .. } => deed.ends(),
+            Action::Load { .. } | Action::Keep { .. } | Action::Run { .. } => false,
+        }
+    }
+
     pub fn model(&self) -> Option<&ModelName> {
         match self {
             Action::Unload { model } | Action::Load { model, .. } | Action::Keep { model, .. } => {

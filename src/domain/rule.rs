@@ -143,6 +143,11 @@ impl Deed {
         }
     }
 
+    /// It may give memory back.
+    pub const fn frees(&self) -> bool {
+        self.ends() || matches!(self, Deed::Command { .. } | Deed::Limit { .. })
+    }
+
     /// It takes the component away, or cuts its work off.
     pub const fn ends(&self) -> bool {
         matches!(self, Deed::Restart | Deed::Stop | Deed::Term | Deed::Kill)

@@ -168,6 +168,8 @@ pub type RegimeFor = Arc<dyn Fn(Option<Bytes>) -> Regime + Send + Sync>;
 /// What a changed config changes in a running engine.
 #[derive(Clone)]
 pub struct Configured {
+    /// What is said of it, for the events.
+    pub note: String,
     pub interval: Option<Duration>,
     pub regime_for: RegimeFor,
     pub components: Vec<ComponentRule>,

@@ -103,7 +103,7 @@ pub enum PlanRequest {
 }
 
 /// What a person looks at.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attention {
     /// The list of processes is on screen.
     pub processes: bool,
@@ -114,11 +114,32 @@ pub struct Attention {
     pub policy: bool,
     /// The terminal has lost the focus, or nobody looks.
     pub unfocused: bool,
+    /// Somebody is there at all, and could answer.
+    pub watched: bool,
+}
+
+/// Somebody looks, at nothing in particular.
+impl Default for Attention {
+    fn default() -> Self {
+        Attention {
+            processes: false,
+            details: None,
+            policy: false,
+            unfocused: false,
+            watched: true,
+        }
+    }
 }
 
 impl Attention {
-    pub const NONE: Attention =
-        Attention { processes: false, details: None, policy: false, unfocused: true };
+    /// A viewer that leaves.
+    pub const NONE: Attention = Attention {
+        processes: false,
+        details: None,
+        policy: false,
+        unfocused: true,
+        watched: false,
+    };
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

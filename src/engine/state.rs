@@ -6,32 +6,41 @@
 mod actions;
 mod commands;
 mod components;
+mod debts;
+mod guard;
 mod models;
+mod pace;
 mod proof;
 mod readings;
 mod runtimes;
 mod tracked;
 mod view;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::event::EventBody;
+use crate::domain::event::{EventBody, Origin};
+use crate::domain::guard::PolicyView;
 use crate::domain::history::History;
 use crate::domain::model::ModelDetails;
 use crate::domain::rule::Named;
-use crate::domain::snapshot::{EVENTS_KEPT, Host, Notice, Part, ProfileView, Snapshot};
+use crate::domain::snapshot::{EVENTS_KEPT, Host, Mode, Notice, Part, ProfileView, Snapshot};
 use crate::domain::{
-    BlobDigest, Component, Event, InstalledModel, ModelName, Moment, Monotonic, ProcessKey,
+    Action, ActionId, BlobDigest, Component, Event, InstalledModel, ModelName, Moment, Monotonic,
+    ProcessKey,
 };
 use crate::policy::limits::Limits;
 use crate::policy::rules::Rules;
 
 use self::actions::Actions;
+use self::debts::Owed;
+use self::guard::Guard;
 use self::readings::Readings;
 use self::runtimes::Server;
 use self::tracked::Tracked;
+use self::why::Movers;
 use super::input::{Effect, Input, Pace, Past, Settings};
 use super::link::Attention;
 
@@ -57,6 +66,7 @@ const LARGEST: usize = 10;
 pub struct State {
     settings: Settings,
     now: Moment,
+    started: Monotonic,
     host: Arc<Host>,
     profile: Arc<ProfileView>,
     limits: Limits,
@@ -77,11 +87,18 @@ pub struct State {
     components: Part<Vec<Component>>,
     choices: BTreeMap<String, super::input::Choice>,
     actions: Actions,
+    guard: Guard,
+    debts: Vec<Owed>,
+    /// What was begun before this start, until it can be seen what became of it.
+    unfinished: Vec<(ActionId, Action, Origin)>,
     history: History,
     events: Part<VecDeque<Event>>,
     next_seq: u64,
     notices: Vec<Notice>,
     attention: Attention,
+    /// Only while somebody looks at it.
+    policy_view: Option<Arc<PolicyView>>,
+    movers: Movers,
     pace: Option<Pace>,
     sequence: u64,
     effects: Vec<Effect>,
@@ -96,6 +113,7 @@ impl State {
         let server = Server::new(&settings, now);
         let mut state = State {
             now,
+            started: now.mono,
             host: Arc::new(settings.host.clone()),
             profile: Arc::new(regime.profile),
             limits: regime.limits,
@@ -112,11 +130,16 @@ impl State {
             components: Part::default(),
             choices: past.choices.iter().map(|c| (c.component.clone(), c.clone())).collect(),
             actions: Actions::new(past.next_action),
+            guard: Guard::default(),
+            debts: past.debts.into_iter().map(Owed::from).collect(),
+            unfinished: past.unfinished,
             history: History::with_room_for(points),
             events: Part::default(),
             next_seq: past.next_seq.max(1),
             notices: Vec::new(),
             attention: Attention::default(),
+            policy_view: None,
+            movers: Movers::default(),
             pace: None,
             sequence: 0,
             effects: Vec::new(),
@@ -125,7 +148,6 @@ impl State {
         };
         state.events.set(past.events.into());
         state.tell(EventBody::Started { version: state.settings.version.clone() });
-        state.close_unfinished(past.unfinished);
         state.set_pace();
         let effects = state.take_effects();
         (state, effects)
@@ -156,6 +178,7 @@ impl State {
         self.meet_deadlines();
         self.poll_what_is_due();
         self.set_pace();
+        self.follow_policy_view();
         self.take_effects()
     }
 
@@ -191,7 +214,13 @@ impl State {
             return calm.min(FAST);
         }
         let is_calm = self.readings.level().level == crate::domain::Level::Normal;
-        if self.attention.unfocused && is_calm { calm.max(UNFOCUSED) } else { calm }
+        let may_rest = self.attention.unfocused && is_calm && !self.rules_act();
+        let unhurried = if may_rest { calm.max(UNFOCUSED) } else { calm };
+        match self.settings.mode {
+            // A recording has a pace of its own.
+            Mode::Replay => unhurried,
+            _ => self.readings.pace(&self.marks(), unhurried),
+        }
     }
 
     fn set_pace(&mut self) {
@@ -249,7 +278,26 @@ impl State {
 
     fn tell(&mut self, body: EventBody) {
         let event = self.number(body);
+        self.tell_hooks(&event);
         self.effects.push(Effect::Record(event));
+    }
+
+    fn tell_hooks(&mut self, event: &Event) {
+        if !self.settings.may_act {
+            return;
+        }
+        let level = self.readings.level().level;
+        for hook in &self.settings.hooks {
+            let is_wanted = match event.body {
+                EventBody::LevelChanged { .. } => hook.on_level,
+                EventBody::ActionEnded { .. } => hook.on_action,
+                _ => false,
+            };
+            if is_wanted {
+                let (hook, event) = (hook.clone(), event.clone());
+                self.effects.push(Effect::Hook { hook, event, level });
+            }
+        }
     }
 
     /// Bad news without a place of its own; replaces what was said of it.

@@ -54,6 +54,14 @@ impl Judge {
         }))
     }
 
+    /// A threshold is passed whose level is not entered yet.
+    pub fn is_entering(&self) -> bool {
+        self.signals.values().any(|memory| {
+            let passed = RAISED.iter().zip(&memory.past).rfind(|(_, past)| past.is_some());
+            passed.is_some_and(|(level, _)| *level > memory.level)
+        })
+    }
+
     /// After a gap (sleep, a stopped process) nothing is known to have lasted:
     /// levels stay, spans start afresh.
     pub fn forget_spans(&mut self) {

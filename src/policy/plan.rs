@@ -3,127 +3,93 @@
 //! A strength widens the candidates; the target decides how many of them go,
 //! least harm first: expired, least recently used, priority, then bytes.
 
-use std::cmp::Reverse;
-use std::time::Duration;
-
-use crate::domain::component::FootprintSource;
-use crate::domain::model::{Activity, Expiry, ModelState};
 use crate::domain::plan::{Kept, Purpose};
-use crate::domain::time::Span;
-use crate::domain::{
-    Action, Bytes, Footprint, ModelName, ModelView, Moment, Plan, Priority, Step, Strength,
-};
+use crate::domain::{Action, Bytes, ModelName, Plan, Step, Strength};
 
-/// Idle times are compared in minutes: nearer than that, priority decides.
-const IDLE_STEP: u64 = 60;
+pub use super::victims::{Load, Reach, expected, why_it_stays};
+use super::victims::{Victim, victims};
 
-/// A cleanup of the loaded models. `target`: bytes to free; `None` is all
-/// that the strength allows.
-pub fn cleanup(
-    models: &[ModelView],
-    strength: Strength,
-    target: Option<Bytes>,
-    now: Moment,
-) -> Plan {
+/// A cleanup a person asks for. `target`: bytes to free; `None` is all that
+/// the strength allows.
+pub fn cleanup(load: &Load<'_>, strength: Strength, target: Option<Bytes>) -> Plan {
     let target = if strength == Strength::Force { None } else { target };
-    let (mut candidates, mut kept) = (Vec::new(), Vec::new());
-    for model in models.iter().filter(|model| !model.is_remote && !model.is_cloud) {
-        match why_it_stays(model, strength) {
-            None => candidates.push(model),
-            Some(reason) => kept.push(Kept { name: model.name.short().to_owned(), reason }),
-        }
-    }
-    candidates.sort_by_key(|model| harm(model, now));
+    let (candidates, kept) = victims(load, Reach::of_person(strength));
     let (chosen, spared) = enough(candidates, target);
-    kept.extend(spared.into_iter().map(|model| Kept {
-        name: model.name.short().to_owned(),
-        reason: "not needed to reach the target".into(),
-    }));
-    kept.sort_by(|a, b| a.name.cmp(&b.name));
     Plan {
         purpose: Purpose::Cleanup(strength),
         target,
-        steps: chosen.into_iter().map(|model| step(model, now)).collect(),
-        kept,
+        steps: chosen.iter().filter_map(|victim| victim.step(None)).collect(),
+        kept: with_spared(kept, &spared),
     }
 }
 
 /// Unload what a person named, wherever it runs and whatever it is doing.
-pub fn asked(models: &[ModelView], names: &[ModelName], now: Moment) -> Plan {
-    let steps = models
-        .iter()
-        .filter(|model| names.contains(&model.name) && !model.is_cloud)
-        .map(|model| step(model, now))
-        .collect();
+pub fn asked(load: &Load<'_>, names: &[ModelName]) -> Plan {
+    let is_named = |victim: &&Victim<'_>| {
+        victim.model().is_some_and(|model| names.contains(&model.name) && !model.is_cloud)
+    };
+    let all: Vec<Victim<'_>> =
+        load.models.iter().map(|model| Victim::of(model, load.now)).collect();
+    let steps = all.iter().filter(is_named).filter_map(|victim| victim.step(None)).collect();
     Plan { purpose: Purpose::Asked, target: None, steps, kept: Vec::new() }
 }
 
-/// Unload everything of this machine but what is pinned.
-pub fn unload_all(models: &[ModelView], now: Moment) -> Plan {
-    let mut plan = cleanup(models, Strength::Force, None, now);
-    plan.purpose = Purpose::Asked;
+/// Unload every model of this machine but what is pinned.
+pub fn unload_all(load: &Load<'_>) -> Plan {
+    let models_only = Load { components: &[], ..*load };
+    Plan { purpose: Purpose::Asked, ..cleanup(&models_only, Strength::Force, None) }
+}
+
+/// Unload a model and load it again as it was, to drop what it has cached.
+pub fn recycle(load: &Load<'_>, name: &ModelName) -> Plan {
+    let mut plan = asked(load, std::slice::from_ref(name));
+    plan.purpose = Purpose::Recycle;
+    let Some(model) = load.models.iter().find(|model| &model.name == name) else { return plan };
+    if !plan.steps.is_empty() {
+        plan.steps.push(Step {
+            action: Action::Load {
+                model: name.clone(),
+                keep: super::keep_until(model.expires, load.now),
+                context: model.context,
+            },
+            expected: None,
+            reason: match model.context {
+                Some(context) => format!("again, at the same context of {context}"),
+                None => "again".into(),
+            },
+        });
+    }
     plan
 }
 
-/// Why a cleanup of that strength leaves a model alone; `None`: it may go.
-pub fn why_it_stays(model: &ModelView, strength: Strength) -> Option<String> {
-    match &model.state {
-        ModelState::Loading { .. } => return Some("it is loading".into()),
-        ModelState::Unloading { .. } => return Some("it is unloading already".into()),
-        ModelState::Stuck { .. } => return Some("it is stuck: end its runner".into()),
-        ModelState::Unconfirmed { .. } => {
-            return Some("it was asked already, and nobody can see what keeps it".into());
-        }
-        ModelState::Ready | ModelState::Gone { .. } => {}
-    }
-    if model.pinned {
-        return Some("pinned".into());
-    }
-    match (strength, model.priority, model.activity) {
-        (Strength::Force, _, _) => None,
-        (_, _, Activity::Busy) => Some("busy".into()),
-        (_, _, Activity::Unknown) => Some("nobody can say whether it is busy".into()),
-        (Strength::Light, Priority::High | Priority::Critical, _)
-        | (Strength::Aggressive, Priority::Critical, _) => {
-            Some(format!("priority {}", model.priority))
-        }
-        _ => None,
-    }
-}
-
-/// Sorts least harm first; the name settles what is left, so that the order
-/// of the list never matters.
-fn harm(model: &ModelView, now: Moment) -> impl Ord + use<> {
-    let is_busy = model.activity != Activity::Idle;
-    let has_expired = matches!(model.expires, Some(Expiry::At(at)) if at <= now.wall);
-    let idle_steps = idle(model, now).as_secs() / IDLE_STEP;
-    let held = model.held().unwrap_or_default();
-    (is_busy, !has_expired, Reverse(idle_steps), model.priority, Reverse(held), model.name.clone())
-}
-
-fn idle(model: &ModelView, now: Moment) -> Duration {
-    model.idle.map_or(Duration::ZERO, |idle| now.since(idle.since))
+/// Those that stay, with those a target spared.
+pub(super) fn with_spared(mut kept: Vec<Kept>, spared: &[Victim<'_>]) -> Vec<Kept> {
+    kept.extend(spared.iter().map(|victim| Kept {
+        name: victim.name().to_owned(),
+        reason: "not needed to reach the target".into(),
+    }));
+    kept.sort_by(|a, b| a.name.cmp(&b.name));
+    kept
 }
 
 /// The shortest prefix that reaches the target, less what the later ones made
 /// needless; and those that may stay.
-fn enough(
-    candidates: Vec<&ModelView>,
+pub(super) fn enough<'a>(
+    candidates: Vec<Victim<'a>>,
     target: Option<Bytes>,
-) -> (Vec<&ModelView>, Vec<&ModelView>) {
+) -> (Vec<Victim<'a>>, Vec<Victim<'a>>) {
     let Some(target) = target else { return (candidates, Vec::new()) };
-    let bytes = |model: &ModelView| model.held().unwrap_or_default();
     let (mut chosen, mut spared, mut sum) = (Vec::new(), Vec::new(), Bytes::ZERO);
-    for model in candidates {
+    for victim in candidates {
         if sum >= target {
-            spared.push(model);
+            spared.push(victim);
         } else {
-            sum += bytes(model);
-            chosen.push(model);
+            sum += victim.bytes();
+            chosen.push(victim);
         }
     }
     for index in (0..chosen.len()).rev() {
-        let without = sum.saturating_sub(bytes(chosen[index]));
+        let without = sum.saturating_sub(chosen[index].bytes());
         if without >= target {
             sum = without;
             spared.push(chosen.remove(index));
@@ -132,43 +98,22 @@ fn enough(
     (chosen, spared)
 }
 
-fn step(model: &ModelView, now: Moment) -> Step {
-    Step {
-        action: Action::Unload { model: model.name.clone() },
-        expected: expected(model),
-        reason: reason(model, now),
-    }
-}
-
-/// What unloading should give back: measured first, else as reported.
-pub fn expected(model: &ModelView) -> Option<Footprint> {
-    let measured = model.measured.map(|(bytes, _)| (bytes, FootprintSource::Measured));
-    let reported = model.reported.map(|bytes| (bytes, FootprintSource::Reported));
-    measured.or(reported).map(|(bytes, source)| Footprint { bytes, source })
-}
-
-fn reason(model: &ModelView, now: Moment) -> String {
-    let doing = match (model.activity, &model.idle) {
-        (Activity::Busy, _) => "busy".to_owned(),
-        (Activity::Unknown, _) => "activity unknown".to_owned(),
-        (Activity::Idle, Some(idle)) => {
-            let least = if idle.at_least { "at least " } else { "" };
-            format!("idle {least}{}", Span(now.since(idle.since)))
-        }
-        (Activity::Idle, None) => "idle".to_owned(),
-    };
-    let pinned = if model.pinned { ", pinned" } else { "" };
-    format!("{doing}, priority {}{pinned}", model.priority)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::model::Idle;
+    use crate::domain::model::{Idle, ModelState};
     use crate::domain::process::MeasuredSource;
-    use crate::domain::{Monotonic, Wall};
+    use crate::domain::{Activity, Expiry, ModelView, Moment, Monotonic, Priority, Wall};
+
+    static NONE_SPARED: BTreeMap<ModelName, String> = BTreeMap::new();
+
+    fn load(models: &[ModelView]) -> Load<'_> {
+        Load { models, components: &[], spared: &NONE_SPARED, now: at(NOW) }
+    }
 
     fn at(seconds: u64) -> Moment {
         let wall = Wall::from_second(1_700_000_000 + seconds as i64).expect("a plain date");
@@ -205,6 +150,7 @@ mod tests {
             pinned: given.pinned,
             is_remote: false,
             is_cloud: false,
+            swap_growth: None,
         }
     }
 
@@ -242,7 +188,7 @@ mod tests {
             busy: false,
         };
         let loaded = models(&[base.clone(), Given { idle_minutes: 50, ..base.clone() }, base]);
-        let plan = cleanup(&loaded, Strength::Light, Some(Bytes::mib(900)), at(NOW));
+        let plan = cleanup(&load(&loaded), Strength::Light, Some(Bytes::mib(900)));
         assert_eq!(names(&plan), ["m1:1b"]);
         assert_eq!(plan.steps[0].reason, "idle 50 min, priority medium");
         assert_eq!(plan.kept.len(), 2);
@@ -264,7 +210,7 @@ mod tests {
             Given { mib: 300, ..base.clone() },
             Given { idle_minutes: 50, priority: Priority::High, ..base },
         ]);
-        let plan = cleanup(&loaded, Strength::Aggressive, None, at(NOW));
+        let plan = cleanup(&load(&loaded), Strength::Aggressive, None);
         assert_eq!(names(&plan), ["m3:1b", "m2:1b", "m1:1b", "m0:1b"]);
     }
 
@@ -279,7 +225,7 @@ mod tests {
         };
         let large = Given { mib: 3000, idle_minutes: 5, ..small.clone() };
         let plan =
-            cleanup(&models(&[small, large]), Strength::Light, Some(Bytes::mib(2000)), at(NOW));
+            cleanup(&load(&models(&[small, large])), Strength::Light, Some(Bytes::mib(2000)));
         assert_eq!(names(&plan), ["m1:1b"]);
     }
 
@@ -293,7 +239,7 @@ mod tests {
             busy: false,
         };
         let loaded = models(&[base.clone(), Given { priority: Priority::Critical, ..base }]);
-        let plan = |strength| cleanup(&loaded, strength, None, at(NOW));
+        let plan = |strength| cleanup(&load(&loaded), strength, None);
         assert!(plan(Strength::Light).steps.is_empty());
         assert_eq!(names(&plan(Strength::Aggressive)), ["m0:1b"]);
         assert_eq!(plan(Strength::Force).steps.len(), 2);
@@ -307,8 +253,8 @@ mod tests {
         );
         remote.is_remote = true;
         let loaded = [remote];
-        assert!(cleanup(&loaded, Strength::Force, None, at(NOW)).steps.is_empty());
-        assert_eq!(asked(&loaded, &[loaded[0].name.clone()], at(NOW)).steps.len(), 1);
+        assert!(cleanup(&load(&loaded), Strength::Force, None).steps.is_empty());
+        assert_eq!(asked(&load(&loaded), &[loaded[0].name.clone()]).steps.len(), 1);
     }
 
     proptest! {
@@ -317,7 +263,7 @@ mod tests {
             given in proptest::collection::vec(given(), 0..8), strength in strength()
         ) {
             let loaded = models(&given);
-            let plan = cleanup(&loaded, strength, None, at(NOW));
+            let plan = cleanup(&load(&loaded), strength, None);
             for step in &plan.steps {
                 let model = loaded.iter().find(|m| Some(&m.name) == step.action.model());
                 prop_assert!(model.is_some_and(|m| !m.pinned));
@@ -330,7 +276,7 @@ mod tests {
         ) {
             let loaded = models(&given);
             let strength = if aggressive { Strength::Aggressive } else { Strength::Light };
-            for step in &cleanup(&loaded, strength, None, at(NOW)).steps {
+            for step in &cleanup(&load(&loaded), strength, None).steps {
                 let model = loaded.iter().find(|m| Some(&m.name) == step.action.model());
                 prop_assert!(model.is_some_and(|m| m.activity == Activity::Idle));
             }
@@ -345,8 +291,8 @@ mod tests {
             turned.reverse();
             let target = Some(Bytes::mib(mib));
             prop_assert_eq!(
-                cleanup(&loaded, strength, target, at(NOW)),
-                cleanup(&turned, strength, target, at(NOW))
+                cleanup(&load(&loaded), strength, target),
+                cleanup(&load(&turned), strength, target)
             );
         }
 
@@ -354,7 +300,7 @@ mod tests {
         fn a_plan_reaches_its_target_or_says_how_far_it_falls_short(
             given in proptest::collection::vec(given(), 0..8), mib in 1..9000u64
         ) {
-            let plan = cleanup(&models(&given), Strength::Aggressive, Some(Bytes::mib(mib)), at(NOW));
+            let plan = cleanup(&load(&models(&given)), Strength::Aggressive, Some(Bytes::mib(mib)));
             let expected = plan.expected();
             match plan.shortfall() {
                 Some(missing) => {

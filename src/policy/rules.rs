@@ -48,13 +48,25 @@ pub struct LevelRule {
     pub run: Vec<Vec<String>>,
 }
 
-/// The last resort above emergency: named processes only, TERM before KILL.
+/// The last resort above emergency, off unless asked for: named processes only, TERM before KILL.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct KillSwitch {
     pub mode: RuleMode,
     /// Share of memory in use.
     pub used: Percent,
     pub sustained: Duration,
+}
+
+impl Default for KillSwitch {
+    /// Off, above any profile's emergency, and after long enough for a cleanup
+    /// to have failed.
+    fn default() -> Self {
+        KillSwitch {
+            mode: RuleMode::Off,
+            used: Percent::new(98.0),
+            sustained: Duration::from_secs(10),
+        }
+    }
 }
 
 /// What the owner says of the components that match.
@@ -121,11 +133,8 @@ impl Rules {
                 rules.one_model = true;
                 rules.most_parameters = Some(3_000_000_000);
                 rules.levels[0].idle = Some(Duration::from_secs(30));
-                rules.kill_switch = Some(KillSwitch {
-                    mode: RuleMode::Observe,
-                    used: Percent::new(98.0),
-                    sustained: Duration::from_secs(10),
-                });
+                // Nobody is ended who did not ask for it by itself.
+                rules.kill_switch = Some(KillSwitch::default());
             }
             Profile::Pressure => {
                 let idle = [1800, 300, 60, 0].map(Duration::from_secs);

@@ -15,11 +15,23 @@ use super::{Choice, FILE, Restored, StoreError};
 use crate::domain::component::Priority;
 use crate::domain::event::{Event, EventBody};
 use crate::domain::plan::ActionId;
+use crate::domain::rule::Debt;
 use crate::domain::snapshot::EVENTS_KEPT;
 use crate::domain::time::Wall;
 
 /// Each entry takes the database from its index to the next version.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    EVENTS,
+    // What is to be taken back, one of a kind for each component.
+    "CREATE TABLE debts (
+        component TEXT NOT NULL,
+        undo TEXT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (component, undo)
+    ) WITHOUT ROWID;",
+];
+
+const EVENTS: &str = "
     CREATE TABLE events (
         seq INTEGER PRIMARY KEY,
         time_ms INTEGER NOT NULL,
@@ -38,7 +50,7 @@ const MIGRATIONS: [&str; 1] = ["
     -- The highest numbers ever given, so that they outlive what is swept.
     CREATE TABLE highest (seq INTEGER NOT NULL, action INTEGER NOT NULL);
     INSERT INTO highest VALUES (0, 0);
-"];
+";
 
 const VERSION: u32 = MIGRATIONS.len() as u32;
 
@@ -94,7 +106,8 @@ pub(super) fn open_to_look(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags).map_err(explained)?;
     connection.busy_timeout(BUSY_WAIT).map_err(explained)?;
     match version(&connection).map_err(explained)? {
-        VERSION => Ok(connection),
+        // Older ones hold the same tables, less some.
+        1..=VERSION => Ok(connection),
         found if found > VERSION => {
             Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION })
         }
@@ -164,6 +177,7 @@ pub(super) fn restore(connection: &Connection) -> rusqlite::Result<Restored> {
         next_action: action.saturating_add(1),
         choices: choices(connection)?,
         unfinished: unfinished(connection)?,
+        debts: debts(connection)?,
     })
 }
 
@@ -208,6 +222,20 @@ fn choices(connection: &Connection) -> rusqlite::Result<Vec<Choice>> {
         })
     })?;
     rows.collect()
+}
+
+/// One that this version cannot read stays where it is, for one that can.
+fn debts(connection: &Connection) -> rusqlite::Result<Vec<Debt>> {
+    // A look may find a history that is still of the first version.
+    if version(connection)? < 2 {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection.prepare("SELECT body FROM debts ORDER BY component, undo")?;
+    let bodies = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let read = |body: rusqlite::Result<String>| {
+        body.map(|body| serde_json::from_str::<Debt>(&body).ok()).transpose()
+    };
+    bodies.filter_map(read).collect()
 }
 
 /// SQLite's integers have a sign and our numbers do not; neither end is ever

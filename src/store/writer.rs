@@ -12,12 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Choice, Health, Retention, retention, schema};
 use crate::domain::event::{Event, EventBody};
+use crate::domain::rule::{Debt, Deed};
 use crate::domain::snapshot::EVENTS_KEPT;
 use crate::domain::time::Wall;
 
 pub(super) enum Message {
     Event { event: Event, confirm: Option<oneshot::Sender<Result<(), String>>> },
     Choice(Choice),
+    Owe(Debt),
+    Settle(Debt),
     Older { before: u64, limit: usize, reply: oneshot::Sender<Result<Vec<Event>, String>> },
 }
 
@@ -25,6 +28,8 @@ pub(super) enum Message {
 enum Entry {
     Event(Event),
     Choice(Choice),
+    Owe(Debt),
+    Settle(Debt),
 }
 
 pub(super) struct Writer {
@@ -79,6 +84,14 @@ impl Writer {
                 self.confirms.extend(confirm);
             }
             Message::Choice(choice) => self.waiting.push_back(Entry::Choice(choice)),
+            Message::Owe(debt) => {
+                self.forget_waiting(&debt);
+                self.waiting.push_back(Entry::Owe(debt));
+            }
+            Message::Settle(debt) => {
+                self.forget_waiting(&debt);
+                self.waiting.push_back(Entry::Settle(debt));
+            }
             Message::Older { before, limit, reply } => questions.push((before, limit, reply)),
         }
     }
@@ -98,9 +111,7 @@ impl Writer {
                 self.say(None);
             }
             Err(fault) => {
-                // As many as are on screen: more could not be missed.
-                let surplus = self.waiting.len().saturating_sub(EVENTS_KEPT);
-                self.waiting.drain(..surplus);
+                self.drop_surplus();
                 self.say(Some(format!("the history cannot be written: {fault}")));
             }
         }
@@ -113,15 +124,38 @@ impl Writer {
             match entry {
                 Entry::Event(event) => insert(&transaction, event)?,
                 Entry::Choice(choice) => choose(&transaction, choice)?,
+                Entry::Owe(debt) => owe(&transaction, debt)?,
+                Entry::Settle(debt) => settle(&transaction, debt)?,
             }
         }
         transaction.commit()
     }
 
+    /// Only the last word on a debt counts.
+    fn forget_waiting(&mut self, debt: &Debt) {
+        self.waiting.retain(|entry| match entry {
+            Entry::Owe(other) | Entry::Settle(other) => {
+                other.component != debt.component || kind(&other.undo) != kind(&debt.undo)
+            }
+            Entry::Event(_) | Entry::Choice(_) => true,
+        });
+    }
+
+    /// Keeps as many events as are on screen: more could not be missed. A debt
+    /// is never dropped; there are as many as components.
+    fn drop_surplus(&mut self) {
+        let mut surplus = self.waiting.len().saturating_sub(EVENTS_KEPT);
+        self.waiting.retain(|entry| {
+            let is_kept = surplus == 0 || matches!(entry, Entry::Owe(_) | Entry::Settle(_));
+            surplus -= usize::from(!is_kept);
+            is_kept
+        });
+    }
+
     fn sweep_when_due(&mut self) {
         let newest = self.waiting.iter().rev().find_map(|entry| match entry {
             Entry::Event(event) => Some(event.time),
-            Entry::Choice(_) => None,
+            Entry::Choice(_) | Entry::Owe(_) | Entry::Settle(_) => None,
         });
         let Some(now) = newest.filter(|now| retention::is_due(self.swept, *now)) else { return };
         // What could not be swept is tried again in the next hour.
@@ -192,6 +226,31 @@ fn choose(transaction: &Transaction<'_>, choice: &Choice) -> rusqlite::Result<()
     Ok(())
 }
 
+fn owe(transaction: &Transaction<'_>, debt: &Debt) -> rusqlite::Result<()> {
+    let body = serde_json::to_string(debt)
+        .map_err(|fault| rusqlite::Error::ToSqlConversionFailure(fault.into()))?;
+    transaction
+        .prepare("INSERT OR REPLACE INTO debts (component, undo, body) VALUES (?1, ?2, ?3)")?
+        .execute(params![debt.component, kind(&debt.undo), body])?;
+    Ok(())
+}
+
+fn settle(transaction: &Transaction<'_>, debt: &Debt) -> rusqlite::Result<()> {
+    transaction
+        .prepare("DELETE FROM debts WHERE component = ?1 AND undo = ?2")?
+        .execute(params![debt.component, kind(&debt.undo)])?;
+    Ok(())
+}
+
+/// A word for good, as the rows of an older plimsoll have it.
+const fn kind(undo: &Deed) -> &'static str {
+    match undo {
+        Deed::Resume => "resume",
+        Deed::Unlimit { .. } => "unlimit",
+        _ => "other",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,5 +289,32 @@ mod tests {
         assert_eq!(said.try_recv(), Ok(Health::Well));
         let kept = schema::older(&writer.connection, 100, 10).unwrap();
         assert_eq!(kept, [note(3, "z"), note(2, "y"), long]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_bounded_and_debts_are_never_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = schema::prepare_files(folder.path()).unwrap();
+        let retention = Retention { days: 1, bytes: Bytes::mib(64) };
+        let connection = schema::open(&path).unwrap();
+        let mut writer = Writer::new(connection, retention, Wall::UNIX_EPOCH, mpsc::channel(8).0);
+        let key = crate::domain::ProcessKey { pid: 7, started: 70 };
+        let target = crate::domain::Target::Process { key };
+        let name = String::from("x");
+        let debt = Debt { component: "process:x".into(), name, target, undo: Deed::Resume };
+        writer.take(Message::Owe(debt.clone()), &mut vec![]);
+        writer.take(Message::Settle(debt.clone()), &mut vec![]);
+        writer.take(Message::Owe(debt), &mut vec![]);
+        assert_eq!(writer.waiting.len(), 1);
+        let surplus = 10;
+        for seq in 1..=EVENTS_KEPT as u64 + surplus {
+            writer.take(Message::Event { event: note(seq, "y"), confirm: None }, &mut vec![]);
+        }
+        writer.drop_surplus();
+        assert_eq!(writer.waiting.len(), EVENTS_KEPT);
+        assert!(matches!(writer.waiting[0], Entry::Owe(_)));
+        let first =
+            |entry: &Entry| matches!(entry, Entry::Event(event) if event.seq == surplus + 2);
+        assert!(first(&writer.waiting[1]));
     }
 }

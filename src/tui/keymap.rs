@@ -240,7 +240,7 @@ mod tests {
         assert!(bad.to_string().starts_with("`pin`: `pp` is not a key"), "{bad}");
         let unknown = Keymap::with_overrides(&overrides("dance", &["d"])).unwrap_err();
         assert!(unknown.to_string().contains("unload-all"), "{unknown}");
-        let typed = Keymap::with_overrides(&overrides("suspend", &["z"])).unwrap_err();
+        let typed = Keymap::with_overrides(&overrides("suspend", &["Z"])).unwrap_err();
         assert!(matches!(typed, KeyError::Typed { .. }));
     }
 

@@ -9,9 +9,12 @@ use std::cmp::Reverse;
 use crate::domain::bytes::Bytes;
 use crate::domain::component::Component;
 use crate::domain::event::Event;
+use crate::domain::group::{Group, GroupKind};
+use crate::domain::guard::{LevelView, PolicyView};
 use crate::domain::model::{InstalledModel, ModelName, ModelView};
+use crate::domain::rule::{RuleMode, Target};
 use crate::domain::snapshot::Snapshot;
-use crate::tui::state::{ListState, Page, Sort, Ui};
+use crate::tui::state::{ListState, Page, Rule, Sort, Ui};
 
 /// Something that can be selected.
 pub trait Row {
@@ -95,6 +98,74 @@ impl Row for &Event {
     fn has_id(&self, id: &str) -> bool {
         id.parse() == Ok(self.seq)
     }
+}
+
+/// A rule with a mode of its own: a level's, or the last resort above them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RuleRow<'a> {
+    Of(&'a LevelView),
+    KillSwitch(RuleMode),
+}
+
+impl<'a> RuleRow<'a> {
+    pub fn rule(&self) -> Rule {
+        match self {
+            RuleRow::Of(view) => Rule::Of(view.level),
+            RuleRow::KillSwitch(_) => Rule::KillSwitch,
+        }
+    }
+
+    pub fn mode(&self) -> RuleMode {
+        match self {
+            RuleRow::Of(view) => view.mode,
+            RuleRow::KillSwitch(mode) => *mode,
+        }
+    }
+
+    pub fn level(&self) -> Option<&'a LevelView> {
+        match self {
+            RuleRow::Of(view) => Some(view),
+            RuleRow::KillSwitch(_) => None,
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            RuleRow::Of(view) => view.level.word(),
+            RuleRow::KillSwitch(_) => "kill switch",
+        }
+    }
+}
+
+impl Row for RuleRow<'_> {
+    fn id(&self) -> String {
+        self.word().to_owned()
+    }
+
+    fn has_id(&self, id: &str) -> bool {
+        self.word() == id
+    }
+}
+
+/// Rows of the policy page.
+pub fn rule_rows(snapshot: &Snapshot) -> Vec<RuleRow<'_>> {
+    let Some(policy) = snapshot.policy.as_deref() else { return Vec::new() };
+    let levels = policy.levels.iter().map(RuleRow::Of);
+    levels.chain(policy.kill_switch.map(RuleRow::KillSwitch)).collect()
+}
+
+/// The rule the keys act on; none but on the policy page.
+pub fn selected_rule<'a>(snapshot: &'a Snapshot, ui: &Ui) -> Option<RuleRow<'a>> {
+    if ui.page != Page::Policy {
+        return None;
+    }
+    let rows = rule_rows(snapshot);
+    selected_index(&rows, &ui.rules).map(|index| rows[index])
+}
+
+/// How far the rule goes that goes furthest.
+pub fn furthest_mode(policy: &PolicyView) -> Option<RuleMode> {
+    policy.levels.iter().map(|view| view.mode).chain(policy.kill_switch).max()
 }
 
 /// Rows of the models page, or on the overview only those loaded.
@@ -201,7 +272,7 @@ pub fn selected_model<'a>(snapshot: &'a Snapshot, ui: &Ui) -> Option<ModelRow<'a
             let name = ModelName::new(component.id.strip_prefix("model:")?);
             snapshot.model(&name).map(ModelRow::Loaded)
         }
-        Page::Events | Page::Help => None,
+        Page::Events | Page::Policy | Page::Help => None,
     }
 }
 
@@ -214,6 +285,19 @@ pub fn selected_component<'a>(snapshot: &'a Snapshot, ui: &Ui) -> Option<&'a Com
     }
     let id = component_id(selected_model(snapshot, ui)?.name());
     snapshot.components.value.iter().find(|component| component.id == id)
+}
+
+/// The control group of a container or a service, where it was read.
+pub fn group_of<'a>(snapshot: &'a Snapshot, component: &Component) -> Option<&'a Group> {
+    let groups = snapshot.sample.as_deref()?.groups.as_ref().ok()?;
+    let target = component.target.as_ref()?;
+    groups.iter().find(|group| match (&group.kind, target) {
+        (GroupKind::Container { id }, Target::Container { id: wanted, .. }) => id == wanted,
+        (GroupKind::Unit { is_user }, Target::Unit { name, is_user: of_user }) => {
+            is_user == of_user && group.name == *name
+        }
+        _ => false,
+    })
 }
 
 /// The identity of a model among the components.

@@ -17,11 +17,13 @@ use jiff::tz::TimeZone;
 use rustix::fd::AsFd;
 use rustix::process::{Signal as RawSignal, getpid, kill_current_process_group, kill_process};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
+use crate::domain::setting::SettingDoor;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Monotonic;
-use crate::engine::link::{Link, Reply, SendError};
+use crate::engine::link::{Command, Link, SendError};
 use crate::tui::keymap::{Context, Key, Keymap};
 use crate::tui::scene::Scene;
 use crate::tui::shown::{LONGEST_STILL, fingerprint};
@@ -48,6 +50,8 @@ const WHEEL_ROWS: i32 = 3;
 /// All that the screen is given.
 pub struct Start {
     pub link: Arc<dyn Link>,
+    /// Where settings are changed; `None` where there are none to change.
+    pub settings: Option<Arc<dyn SettingDoor>>,
     pub keymap: Keymap,
     pub themes: Themes,
     /// Index into `themes`.
@@ -94,7 +98,7 @@ pub async fn run(start: Start) -> Result<Option<Ending>, TuiError> {
 enum Wake {
     Signal(Signal),
     Terminal(Option<io::Result<Event>>),
-    Replied(Purpose, Option<Reply>),
+    Answered(UiEvent),
     Snapshot,
     EngineEnded,
     Written,
@@ -102,10 +106,11 @@ enum Wake {
     PanicTime,
 }
 
-type Answer = Pin<Box<dyn Future<Output = (Purpose, Option<Reply>)> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = UiEvent> + Send>>;
 
 struct Dashboard {
     link: Arc<dyn Link>,
+    settings: Option<Arc<dyn SettingDoor>>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     snapshot: Arc<Snapshot>,
     keymap: Keymap,
@@ -139,8 +144,9 @@ impl Dashboard {
         let opened = Instant::now();
         Ok(Dashboard {
             theme: start.themes.get(start.theme, start.abilities),
-            ui: Ui::new(start.abilities, start.theme),
+            ui: Ui { can_set: start.settings.is_some(), ..Ui::new(start.abilities, start.theme) },
             link: start.link,
+            settings: start.settings,
             snapshots,
             snapshot,
             keymap: start.keymap,
@@ -167,7 +173,7 @@ impl Dashboard {
             biased;
             signal = signals.next() => Wake::Signal(signal),
             event = events.next() => Wake::Terminal(event),
-            Some((purpose, reply)) = self.replies.next() => Wake::Replied(purpose, reply),
+            Some(event) = self.replies.next() => Wake::Answered(event),
             changed = self.snapshots.changed() => match changed {
                 Ok(()) => Wake::Snapshot,
                 Err(_) => Wake::EngineEnded,
@@ -198,11 +204,7 @@ impl Dashboard {
             Wake::Terminal(Some(Ok(event))) => self.hear(event),
             // The line is gone; nobody can be told.
             Wake::Terminal(Some(Err(_)) | None) => self.end_by(Ending::HungUp),
-            Wake::Replied(purpose, reply) => {
-                let event = match reply {
-                    Some(reply) => UiEvent::Replied(purpose, reply),
-                    None => UiEvent::NotSent(purpose, SendError::Ended),
-                };
+            Wake::Answered(event) => {
                 self.tell(event);
                 self.soon(Duration::ZERO);
             }
@@ -294,23 +296,45 @@ impl Dashboard {
     fn tell(&mut self, event: UiEvent) {
         for effect in self.ui.update(event, &self.snapshot, self.now()) {
             match effect {
-                UiEffect::Send(command, purpose) => match self.link.send(command) {
-                    Ok(reply) => {
-                        let answer = async move { (purpose, reply.await.ok()) };
-                        self.replies.push(Box::pin(answer));
-                    }
-                    Err(error) => {
-                        let event = UiEvent::NotSent(purpose, error);
-                        // A refusal asks for nothing: what it leaves undone
-                        // comes with the next event.
-                        let _nothing = self.ui.update(event, &self.snapshot, self.now());
-                    }
-                },
+                UiEffect::Send(command, purpose) => self.send(command, purpose),
+                UiEffect::ProposeSetting(change, number) => self
+                    .ask_door(move |door| UiEvent::SettingProposed(number, door.propose(&change))),
+                UiEffect::WriteSetting { token, number } => {
+                    self.ask_door(move |door| UiEvent::SettingWritten(number, door.write(token)));
+                }
                 UiEffect::NextTheme => self.next_theme(),
                 UiEffect::Suspend => self.suspend(Whole::Job),
                 UiEffect::Quit => self.is_over = true,
             }
         }
+    }
+
+    fn send(&mut self, command: Command, purpose: Purpose) {
+        match self.link.send(command) {
+            Ok(reply) => self.replies.push(Box::pin(async move {
+                match reply.await {
+                    Ok(reply) => UiEvent::Replied(purpose, reply),
+                    Err(_) => UiEvent::NotSent(purpose, SendError::Ended),
+                }
+            })),
+            Err(error) => {
+                let event = UiEvent::NotSent(purpose, error);
+                // A refusal asks for nothing: what it leaves undone comes with
+                // the next event.
+                let _nothing = self.ui.update(event, &self.snapshot, self.now());
+            }
+        }
+    }
+
+    /// A file is read and written away from the screen's own task. Nothing is
+    /// asked where there is no door: no key leads here then.
+    fn ask_door(&mut self, ask: impl FnOnce(&dyn SettingDoor) -> UiEvent + Send + 'static) {
+        let Some(door) = self.settings.clone() else { return };
+        let asked = spawn_blocking(move || ask(door.as_ref()));
+        self.replies.push(Box::pin(async move {
+            // Only a panic there leaves nothing to tell, and that ends the screen.
+            asked.await.unwrap_or(UiEvent::Tick)
+        }));
     }
 
     fn next_theme(&mut self) {

@@ -9,11 +9,14 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::domain::bytes::Bytes;
+use crate::domain::guard::PolicyView;
 use crate::domain::level::Headroom;
 use crate::domain::model::{Expiry, ModelView};
+use crate::domain::plan::Plan;
 use crate::domain::sample::{MemoryParts, Pressure, Sample, Stall};
 use crate::domain::snapshot::{Rates, Snapshot};
 use crate::domain::time::{Moment, Span};
+use crate::tui::rows::{furthest_mode, group_of};
 use crate::tui::state::{Page, Ui};
 use crate::tui::widgets::figures::two_digits;
 
@@ -51,6 +54,17 @@ pub fn fingerprint(snapshot: &Snapshot, ui: &Ui) -> u64 {
     snapshot.events.version.hash(&mut sum.hasher);
     if ui.page == Page::Components {
         sum.components(snapshot);
+    }
+    if let Some(asked) = &snapshot.proposal {
+        asked.number.hash(&mut sum.hasher);
+        sum.plan(&asked.plan);
+        sum.span(asked.since);
+    }
+    if let Some(policy) = &snapshot.policy {
+        match ui.page {
+            Page::Policy => sum.policy(policy),
+            _ => furthest_mode(policy).hash(&mut sum.hasher),
+        }
     }
     if let Some(plan) = &snapshot.plan {
         (plan.outcomes.len(), plan.ended.is_some()).hash(&mut sum.hasher);
@@ -224,6 +238,32 @@ impl Sum {
             (component.depth, component.priority, component.pinned).hash(&mut self.hasher);
             self.bytes(component.footprint.map(|footprint| footprint.bytes));
             self.bytes(component.swapped);
+            self.bytes(group_of(snapshot, component).and_then(|group| group.limit));
+        }
+    }
+
+    fn policy(&mut self, policy: &PolicyView) {
+        for view in &policy.levels {
+            (view.mode, view.strength, &view.terms).hash(&mut self.hasher);
+            self.plan(&view.plan);
+        }
+        for rule in &policy.standing {
+            (&rule.key, &rule.value, &rule.would).hash(&mut self.hasher);
+        }
+        (policy.kill_switch, &policy.waits).hash(&mut self.hasher);
+        let today = policy.today;
+        (today.level_changes, today.actions, today.by_rule, today.oom_kills).hash(&mut self.hasher);
+        self.bytes(Some(today.freed));
+    }
+
+    fn plan(&mut self, plan: &Plan) {
+        self.bytes(plan.target);
+        for step in &plan.steps {
+            (step.action.verb(), step.action.subject(), &step.reason).hash(&mut self.hasher);
+            self.bytes(step.expected.map(|footprint| footprint.bytes));
+        }
+        for kept in &plan.kept {
+            (&kept.name, &kept.reason).hash(&mut self.hasher);
         }
     }
 }
@@ -231,7 +271,12 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::component::{Footprint, FootprintSource};
+    use crate::domain::guard::{DayCounts, LevelView, Proposal};
     use crate::domain::level::Level;
+    use crate::domain::model::ModelName;
+    use crate::domain::plan::{Action, Purpose, Step};
+    use crate::domain::rule::RuleMode;
     use crate::domain::time::Monotonic;
     use crate::tui::state::{Abilities, Colors};
     use crate::tui::update::tests::{model, snapshot};
@@ -266,5 +311,58 @@ mod tests {
         for snapshot in changed {
             assert_ne!(fingerprint(&first, &ui()), fingerprint(&snapshot, &ui()));
         }
+    }
+
+    fn step(mebibytes: u64) -> Plan {
+        let expected =
+            Footprint { bytes: Bytes::mib(mebibytes), source: FootprintSource::Measured };
+        let step = Step {
+            action: Action::Unload { model: ModelName::new("a:1b") },
+            expected: Some(expected),
+            reason: "idle".into(),
+        };
+        Plan { purpose: Purpose::Asked, target: None, steps: vec![step], kept: Vec::new() }
+    }
+
+    fn ruled(mode: RuleMode, mebibytes: u64) -> Snapshot {
+        let view = LevelView {
+            level: Level::Warning,
+            mode,
+            strength: None,
+            terms: Vec::new(),
+            plan: step(mebibytes),
+        };
+        let policy = PolicyView {
+            levels: vec![view],
+            standing: Vec::new(),
+            kill_switch: None,
+            waits: None,
+            today: DayCounts::default(),
+        };
+        Snapshot { policy: Some(policy.into()), ..held(3100) }
+    }
+
+    #[test]
+    fn rules_are_drawn_anew_where_they_are_seen() {
+        let first = ruled(RuleMode::Observe, 3100);
+        let mut policy = ui();
+        policy.page = Page::Policy;
+        let changed = ruled(RuleMode::Act, 3100);
+        let larger = ruled(RuleMode::Observe, 3200);
+        let slightly = ruled(RuleMode::Observe, 3101);
+        for ui in [&ui(), &policy] {
+            assert_ne!(fingerprint(&first, ui), fingerprint(&changed, ui));
+            assert_eq!(fingerprint(&first, ui), fingerprint(&slightly, ui));
+        }
+        assert_ne!(fingerprint(&first, &policy), fingerprint(&larger, &policy));
+        assert_eq!(fingerprint(&first, &ui()), fingerprint(&larger, &ui()));
+    }
+
+    #[test]
+    fn a_question_is_drawn_and_so_is_its_end() {
+        let proposal = |number| Proposal { number, plan: step(3100), since: held(1).at };
+        let asking = |number| Snapshot { proposal: Some(proposal(number).into()), ..held(3100) };
+        assert_ne!(fingerprint(&held(3100), &ui()), fingerprint(&asking(1), &ui()));
+        assert_ne!(fingerprint(&asking(1), &ui()), fingerprint(&asking(2), &ui()));
     }
 }

@@ -2,12 +2,18 @@
 //!
 //! Selection is by identity, not by index: lists reorder under the cursor.
 
+use std::sync::Arc;
+
 use ratatui::layout::Rect;
 
 use crate::domain::event::{Event, EventKind};
+use crate::domain::guard::{Proposal, Why};
+use crate::domain::level::Level;
 use crate::domain::model::ModelName;
 use crate::domain::plan::{Plan, Strength};
 use crate::domain::process::ProcessKey;
+use crate::domain::rule::RuleMode;
+use crate::domain::setting::SettingDifference;
 use crate::domain::time::Monotonic;
 use crate::engine::link::Attention;
 
@@ -18,12 +24,13 @@ pub enum Page {
     Models,
     Components,
     Events,
+    Policy,
     Help,
 }
 
 impl Page {
-    pub const ALL: [Page; 5] =
-        [Page::Overview, Page::Models, Page::Components, Page::Events, Page::Help];
+    pub const ALL: [Page; 6] =
+        [Page::Overview, Page::Models, Page::Components, Page::Events, Page::Policy, Page::Help];
 
     pub const fn title(self) -> &'static str {
         match self {
@@ -31,6 +38,7 @@ impl Page {
             Page::Models => "models",
             Page::Components => "components",
             Page::Events => "events",
+            Page::Policy => "policy",
             Page::Help => "help",
         }
     }
@@ -60,6 +68,8 @@ pub struct Ui {
     pub models: ListState,
     pub components: ListState,
     pub events: ListState,
+    /// The rules of the policy page.
+    pub rules: ListState,
     /// Scroll of the help page, in lines.
     pub help_scroll: usize,
     /// Scroll of the open dialog, in lines.
@@ -74,6 +84,8 @@ pub struct Ui {
     /// Index into the themes that were found.
     pub theme: usize,
     pub abilities: Abilities,
+    /// Settings can be changed from here.
+    pub can_set: bool,
     /// Events older than the snapshot's, newest first, fetched on scrolling.
     pub older_events: Vec<Event>,
     pub is_quitting: bool,
@@ -100,6 +112,8 @@ pub(crate) struct Memory {
     pub older: Older,
     /// Plans asked for so far; an answer to an earlier one is stale.
     pub plans_asked: u64,
+    /// The same of differences to settings.
+    pub settings_asked: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -117,6 +131,7 @@ impl Ui {
             models: ListState::default(),
             components: ListState::default(),
             events: ListState::default(),
+            rules: ListState::default(),
             help_scroll: 0,
             dialog_scroll: 0,
             filter: String::new(),
@@ -126,6 +141,7 @@ impl Ui {
             toast: None,
             theme,
             abilities,
+            can_set: false,
             older_events: Vec::new(),
             is_quitting: false,
             sight: Sight::default(),
@@ -217,6 +233,12 @@ pub enum Dialog {
     EndRunner { process: ProcessKey, name: String },
     /// Details of the selected row.
     Details(Subject),
+    /// What set the level, and what would help.
+    Why(WhyView),
+    /// What a rule asks.
+    Proposal(Arc<Proposal>),
+    /// Another mode of a rule: the difference in the config, then written.
+    Setting { rule: Rule, mode: RuleMode, view: SettingView },
     /// Loads would be cut off.
     Quit { loads: Vec<ModelName> },
 }
@@ -228,12 +250,56 @@ pub enum PlanView {
     Refused(String),
 }
 
+#[derive(Debug, Clone, PartialEq)]
+pub enum WhyView {
+    Waiting,
+    Ready(Box<Why>),
+    Refused(String),
+}
+
+/// How far a change of a setting has come.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SettingView {
+    /// The difference is being made.
+    Waiting,
+    Ready(SettingDifference),
+    /// Agreed to, not yet on disk.
+    Writing(SettingDifference),
+    Failed(String),
+}
+
+/// A rule with a mode of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    Of(Level),
+    KillSwitch,
+}
+
+impl Rule {
+    /// As sentences call it: `rule of warning`.
+    pub fn name(self) -> String {
+        match self {
+            Rule::Of(level) => format!("rule of {level}"),
+            Rule::KillSwitch => "kill switch".to_owned(),
+        }
+    }
+
+    /// The setting of its mode.
+    pub fn setting(self) -> String {
+        match self {
+            Rule::Of(level) => format!("rules.{level}.mode"),
+            Rule::KillSwitch => "rules.kill_switch.mode".to_owned(),
+        }
+    }
+}
+
 /// What the details are of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     Model(ModelName),
     Component(String),
     Event(u64),
+    Rule(Rule),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

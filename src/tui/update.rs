@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::domain::event::EventKind;
+use crate::domain::setting::{SettingChange, SettingDifference};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Monotonic;
 use crate::engine::link::{Command, Reply, SendError};
@@ -17,6 +18,7 @@ mod actions;
 mod dialogs;
 mod moves;
 mod outcomes;
+mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -43,6 +45,10 @@ pub enum UiEvent {
     SnapshotChanged,
     Replied(Purpose, Reply),
     NotSent(Purpose, SendError),
+    /// What a change of a setting would change, or why it cannot be. Only
+    /// the latest number counts.
+    SettingProposed(u64, Result<SettingDifference, String>),
+    SettingWritten(u64, Result<(), String>),
     /// Time went on: a toast may be over.
     Tick,
 }
@@ -52,6 +58,13 @@ pub enum UiEvent {
 #[must_use]
 pub enum UiEffect {
     Send(Command, Purpose),
+    /// Ask what this would change; answered under its number.
+    ProposeSetting(SettingChange, u64),
+    /// Write the difference of that token.
+    WriteSetting {
+        token: u64,
+        number: u64,
+    },
     /// Switch to the next theme and say its name.
     NextTheme,
     Suspend,
@@ -65,6 +78,8 @@ pub enum Purpose {
     Act(String),
     /// A plan for the open dialog. Only the latest one counts.
     Plan(u64),
+    /// Why the level is what it is, for the open dialog.
+    Why,
     OlderEvents,
     /// Nothing is said of it.
     Quiet,
@@ -119,6 +134,8 @@ impl Ui {
             UiEvent::NotSent(purpose, error) => {
                 self.hear(purpose, Reply::Refused { reason: error.to_string() }, now);
             }
+            UiEvent::SettingProposed(number, result) => self.setting_proposed(number, result),
+            UiEvent::SettingWritten(number, result) => self.setting_written(number, result, now),
         }
         Vec::new()
     }
@@ -128,6 +145,7 @@ impl Ui {
             Intent::Quit | Intent::Interrupt => return self.quit(intent, snapshot),
             Intent::Suspend => return vec![UiEffect::Suspend],
             Intent::Confirm => return self.confirm(snapshot, now),
+            Intent::Refuse => return self.refuse(),
             Intent::Cancel => self.dialog = None,
             Intent::Less => return self.turn(-1),
             Intent::More => return self.turn(1),
@@ -264,7 +282,7 @@ impl Ui {
                 (&mut self.components, &[Sort::Natural, Sort::Name, Sort::Size, Sort::Priority])
             }
             Page::Events => (&mut self.events, &[Sort::Natural, Sort::Age]),
-            Page::Help => return,
+            Page::Policy | Page::Help => return,
         };
         let place = orders.iter().position(|sort| *sort == list.sort).unwrap_or_default();
         list.sort = orders[(place + 1) % orders.len()];

@@ -10,6 +10,8 @@ mod models;
 mod overview;
 mod palette;
 mod plan;
+mod policy;
+mod proposal;
 mod runtimes;
 mod signals;
 mod tabs;
@@ -67,7 +69,8 @@ fn draw_too_small(canvas: &mut Canvas<'_>, area: Rect) {
 
 fn draw_page(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let footer = Rect { y: area.bottom() - 1, height: 1, ..area };
-    let body = Rect { height: area.height - 1, ..area };
+    let asked = scene.snapshot.proposal.as_deref();
+    let body = Rect { height: area.height - 1 - u16::from(asked.is_some()), ..area };
     if scene.ui.page == Page::Overview {
         overview::draw(canvas, body, scene);
     } else {
@@ -76,11 +79,15 @@ fn draw_page(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
             Page::Overview | Page::Models => models::draw(canvas, rest, scene),
             Page::Components => components::draw(canvas, rest, scene),
             Page::Events => events::draw(canvas, rest, scene),
+            Page::Policy => policy::draw(canvas, rest, scene),
             Page::Help => help::draw(canvas, rest, scene),
         }
     }
     tabs::draw(canvas, body, scene);
-    draw_footer(canvas, footer, scene);
+    if let Some(asked) = asked {
+        proposal::draw(canvas, Rect { y: body.bottom(), ..footer }, (asked, scene));
+    }
+    draw_footer(canvas, footer, (scene, body.bottom()));
     if let Some(dialog) = &scene.ui.dialog {
         dialogs::draw(canvas, body, scene, dialog);
     }
@@ -90,7 +97,9 @@ fn draw_page(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
 }
 
 /// The last row: what was just said, what is being typed, the keys that help.
-fn draw_footer(canvas: &mut Canvas<'_>, row: Rect, scene: &Scene<'_>) {
+///
+/// A long sentence stands above `floor`, where the page ends.
+fn draw_footer(canvas: &mut Canvas<'_>, row: Rect, (scene, floor): (&Scene<'_>, u16)) {
     let row = Rect { x: row.x + 1, width: row.width - 1, ..row };
     let mut left = row;
     if scene.ui.mode == InputMode::Filter {
@@ -103,7 +112,7 @@ fn draw_footer(canvas: &mut Canvas<'_>, row: Rect, scene: &Scene<'_>) {
         let used = (pen.x - row.x).saturating_add(3).min(row.width);
         left = Rect { x: row.x + used, width: row.width - used, ..row };
     } else if let Some(toast) = &scene.ui.toast {
-        let used = draw_toast(canvas, row, toast);
+        let used = draw_toast(canvas, row, (toast, floor));
         left = Rect { x: row.x + used, width: row.width - used, ..row };
     }
     draw_keys(canvas, left, scene);
@@ -111,7 +120,7 @@ fn draw_footer(canvas: &mut Canvas<'_>, row: Rect, scene: &Scene<'_>) {
 
 /// What was just said, before the keys where both fit; else above them, over
 /// the lowest rows of the page. The columns it takes of the footer.
-fn draw_toast(canvas: &mut Canvas<'_>, row: Rect, toast: &Toast) -> u16 {
+fn draw_toast(canvas: &mut Canvas<'_>, row: Rect, (toast, floor): (&Toast, u16)) -> u16 {
     let role = match toast.tone {
         Tone::Good => Role::Good,
         Tone::Neutral => Role::Text,
@@ -126,8 +135,8 @@ fn draw_toast(canvas: &mut Canvas<'_>, row: Rect, toast: &Toast) -> u16 {
     }
     let mut lines = canvas::wrap(&toast.text, usize::from(row.width));
     lines.truncate(3);
-    let top = row.y - u16::try_from(lines.len()).unwrap_or_default();
-    for (line, y) in lines.iter().zip(top..row.y) {
+    let top = floor - u16::try_from(lines.len()).unwrap_or_default();
+    for (line, y) in lines.iter().zip(top..floor) {
         let line_area = Rect { y, ..row };
         canvas.clear(Rect { x: row.x - 1, width: row.width + 1, ..line_area });
         canvas.text(line_area, line, role);

@@ -117,11 +117,7 @@ pub fn calm() -> Snapshot {
         format: FORMAT,
         sequence: 412,
         at: ago(0),
-        host: Arc::new(Host {
-            name: "harbour".into(),
-            system: "Debian GNU/Linux 13".into(),
-            kernel: "6.18.0".into(),
-        }),
+        host: Arc::new(harbour()),
         sample: Some(Arc::new(sample)),
         rates: Rates::default(),
         level: LevelState {
@@ -150,6 +146,10 @@ pub fn calm() -> Snapshot {
         notices: Vec::new(),
         mode: Mode::Live,
     }
+}
+
+fn harbour() -> Host {
+    Host { name: "harbour".into(), system: "Debian GNU/Linux 13".into(), kernel: "6.18.0".into() }
 }
 
 /// Nobody listens where Ollama should.
@@ -329,6 +329,7 @@ fn llama() -> ModelView {
         pinned: false,
         is_remote: false,
         is_cloud: false,
+        swap_growth: None,
     }
 }
 

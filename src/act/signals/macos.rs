@@ -5,9 +5,9 @@ use std::io;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use sysinfo::{ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
+use sysinfo::{ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 
-use super::Facts;
+use super::protected::Facts;
 
 /// How often a process is looked at while it ends.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -50,9 +50,28 @@ pub fn facts(pid: u32) -> io::Result<Option<Facts>> {
             started: process.start_time().saturating_mul(MICROSECONDS),
             parent: process.parent().map_or(0, sysinfo::Pid::as_u32),
             is_zombie: matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead),
+            is_stopped: process.status() == ProcessStatus::Stop,
+            // No thread of the kernel has a pid, and terminals are not told.
+            is_of_the_kernel: false,
+            leads_a_terminal: false,
         })),
         None => absent(pid),
     }
+}
+
+/// What it is called, and its program where that can be read.
+pub fn names(pid: u32) -> Vec<String> {
+    let Ok(mut system) = System::new() else { return Vec::new() };
+    let wanted = sysinfo::Pid::from_u32(pid);
+    let asked = ProcessRefreshKind::nothing().with_exe(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[wanted]), true, asked);
+    let Some(process) = system.process(wanted) else { return Vec::new() };
+    let program = process.exe().and_then(|path| path.file_name());
+    [Some(process.name()), program]
+        .into_iter()
+        .flatten()
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
 }
 
 /// What cannot be looked at is not therefore gone.

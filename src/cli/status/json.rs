@@ -139,7 +139,7 @@ impl Status {
             runtimes: snapshot.runtimes.iter().map(runtime).collect(),
             models: snapshot.models.iter().map(|view| model(view, snapshot)).collect(),
             components: snapshot.components.value.iter().map(component).collect(),
-            events: snapshot.events.value.iter().rev().take(EVENTS).map(event).collect(),
+            events: snapshot.events.value.iter().rev().take(EVENTS).map(EventStatus::of).collect(),
         }
     }
 }
@@ -228,11 +228,13 @@ fn component(component: &Component) -> ComponentStatus {
     }
 }
 
-fn event(event: &Event) -> EventStatus {
-    EventStatus {
-        seq: event.seq,
-        time: event.time,
-        kind: event.body.kind(),
-        text: format!("{}: {}", event.body.title(), event.body.text()),
+impl EventStatus {
+    pub fn of(event: &Event) -> EventStatus {
+        EventStatus {
+            seq: event.seq,
+            time: event.time,
+            kind: event.body.kind(),
+            text: format!("{}: {}", event.body.title(), event.body.text()),
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::act::Order;
 use crate::domain::event::{EventBody, Origin};
-use crate::domain::plan::{Keep, RunningPlan, Verdict};
+use crate::domain::model::Expiry;
+use crate::domain::plan::{Keep, Purpose, RunningPlan, Verdict};
 use crate::domain::process::MeasuredSource;
 use crate::domain::{Action, ActionId, Bytes, ModelName, Moment, Monotonic, Outcome, ProcessKey};
 use crate::runtime::LoadOptions;
@@ -25,12 +26,15 @@ pub(super) struct Actions {
     next_id: u64,
     pub(super) in_flight: BTreeMap<ActionId, InFlight>,
     pub(super) plan: Option<PlanRun>,
+    /// What the last cleanup unloaded, and which one that was.
+    unloaded: (Option<Moment>, Vec<Unloaded>),
 }
 
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) action: Action,
     by: Origin,
+    was: Option<Unloaded>,
     pub(super) expected: Option<Bytes>,
     pub(super) asked: Moment,
     pub(super) available_before: Option<Bytes>,
@@ -53,15 +57,30 @@ pub(super) enum Stage {
     },
 }
 
+/// A model as it was when it was asked to leave: to be loaded again so.
+#[derive(Debug, Clone)]
+pub(super) struct Unloaded {
+    pub(super) model: ModelName,
+    pub(super) context: Option<u64>,
+    pub(super) expires: Option<Expiry>,
+    pub(super) held: Option<Bytes>,
+}
+
 #[derive(Debug)]
 pub(super) struct PlanRun {
     pub(super) running: RunningPlan,
+    pub(super) by: Origin,
     pub(super) current: Option<ActionId>,
 }
 
 impl Actions {
     pub(super) fn new(next_id: u64) -> Self {
-        Actions { next_id: next_id.max(1), in_flight: BTreeMap::new(), plan: None }
+        Actions {
+            next_id: next_id.max(1),
+            in_flight: BTreeMap::new(),
+            plan: None,
+            unloaded: Default::default(),
+        }
     }
 
     /// The truth is wanted soon.
@@ -69,6 +88,30 @@ impl Actions {
         self.in_flight
             .values()
             .any(|flight| matches!(flight.action, Action::Unload { .. } | Action::EndRunner { .. }))
+    }
+
+    /// Something is being taken away: its gain is not in yet.
+    pub(super) fn takes_away(&self) -> bool {
+        self.in_flight
+            .values()
+            .any(|flight| !matches!(flight.action, Action::Load { .. } | Action::Keep { .. }))
+    }
+
+    pub(super) fn unloaded(&self) -> &[Unloaded] {
+        &self.unloaded.1
+    }
+
+    /// Remembers an unload that came true, with the others of its plan.
+    fn note_unloaded(&mut self, was: Unloaded, asked: Moment) {
+        let plan = self.plan.as_ref().filter(|run| run.current.is_some());
+        if plan.is_some_and(|run| run.running.plan.purpose == Purpose::Recycle) {
+            return;
+        }
+        let cleanup = plan.map_or(asked, |run| run.running.started);
+        if self.unloaded.0 != Some(cleanup) {
+            self.unloaded = (Some(cleanup), Vec::new());
+        }
+        self.unloaded.1.push(was);
     }
 
     pub(super) fn is_loading(&self, name: &ModelName) -> bool {
@@ -148,7 +191,9 @@ impl State {
         if let Action::Load { model, .. } = &action {
             self.show_loading(model);
         }
+        self.owe(&action);
         let flight = InFlight {
+            was: self.as_it_is(&action),
             action,
             by,
             expected,
@@ -160,6 +205,18 @@ impl State {
         self.actions.in_flight.insert(id, flight);
         self.effects.push(Effect::Journal { action: id, event });
         id
+    }
+
+    fn as_it_is(&self, action: &Action) -> Option<Unloaded> {
+        let Action::Unload { model } = action else { return None };
+        let tracked = self.models.get(model)?;
+        let listed = tracked.listed.as_ref()?;
+        Some(Unloaded {
+            model: model.clone(),
+            context: listed.context,
+            expires: listed.expires,
+            held: tracked.held_bytes(),
+        })
     }
 
     pub(super) fn take_journalled(&mut self, id: ActionId, result: Result<(), String>) {
@@ -257,6 +314,17 @@ impl State {
 
     pub(super) fn finish(&mut self, id: ActionId, result: Verdict, freed: Option<Bytes>) {
         let Some(flight) = self.actions.in_flight.remove(&id) else { return };
+        let is_done = matches!(result, Verdict::Done | Verdict::Unconfirmed);
+        self.settle_debt(&flight.action, is_done);
+        if is_done && let Some(was) = flight.was {
+            if flight.by == Origin::Rule {
+                self.guard.restraint.unloaded(&was.model, self.now.mono);
+            }
+            self.actions.note_unloaded(was, flight.asked);
+        }
+        if flight.by == Origin::Rule {
+            self.guard.restraint.acted(self.readings.level().level, self.now.mono);
+        }
         let outcome = Outcome {
             action: flight.action,
             expected: flight.expected,

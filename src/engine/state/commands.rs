@@ -1,12 +1,14 @@
 //! What front ends ask: checked against what is true, then begun or refused.
 
+use std::collections::BTreeMap;
+
 use crate::domain::component::{ComponentKind, Priority};
 use crate::domain::event::Origin;
 use crate::domain::model::ModelState;
 use crate::domain::pattern;
 use crate::domain::plan::{Keep, Plan};
 use crate::domain::snapshot::Mode;
-use crate::domain::{Action, Event, InstalledModel, ModelName, ProcessKey, Strength};
+use crate::domain::{Action, Event, InstalledModel, ModelName, NamedBy, ProcessKey, Strength};
 use crate::policy::plan;
 
 use super::super::input::{Choice, ComponentRule, Effect, RequestNumber};
@@ -54,8 +56,10 @@ impl State {
             Command::SetPriority { component, priority } => {
                 self.choose(component, None, Some(priority))
             }
-            Command::Answer { .. } => Err("no rule asks".into()),
-            Command::Why => Err("not yet".into()),
+            Command::Answer { proposal, accept } => {
+                self.answer(proposal, accept).map(|()| Reply::Accepted)
+            }
+            Command::Why => Ok(Reply::Why { why: Box::new(self.why()) }),
             Command::PollNow => {
                 self.poll_now();
                 Ok(Reply::Accepted)
@@ -68,21 +72,26 @@ impl State {
         }
     }
 
-    fn propose(&self, request: &PlanRequest) -> Plan {
+    fn propose(&mut self, request: &PlanRequest) -> Plan {
+        if let PlanRequest::Rule(level) = request {
+            return self.rule_wish_at(*level, false);
+        }
         let models = self.model_views();
+        let spared = BTreeMap::new();
+        let components = &self.components.value;
+        let load = plan::Load { models: &models, components, spared: &spared, now: self.now };
         match request {
             PlanRequest::Cleanup(strength) => {
                 let target = match strength {
                     Strength::Force => None,
                     Strength::Light | Strength::Aggressive => self.excess(),
                 };
-                plan::cleanup(&models, *strength, target, self.now)
+                plan::cleanup(&load, *strength, target)
             }
-            PlanRequest::Unload(names) => plan::asked(&models, names, self.now),
-            PlanRequest::UnloadAll => plan::unload_all(&models, self.now),
-            PlanRequest::Recycle(_) | PlanRequest::Undo | PlanRequest::Rule(_) => {
-                plan::asked(&models, &[], self.now)
-            }
+            PlanRequest::Unload(names) => plan::asked(&load, names),
+            PlanRequest::UnloadAll => plan::unload_all(&load),
+            PlanRequest::Recycle(name) => plan::recycle(&load, name),
+            PlanRequest::Undo | PlanRequest::Rule(_) => self.undoing(),
         }
     }
 
@@ -95,11 +104,27 @@ impl State {
         }
         // A plan comes back from a front end: only what could be drafted is
         // carried out.
-        if !plan.steps.iter().all(|step| matches!(step.action, Action::Unload { .. })) {
-            return Err("a plan may only unload".into());
+        if let Some(reason) = plan.steps.iter().find_map(|step| self.why_never(&step.action)) {
+            return Err(reason);
         }
-        self.begin_plan(plan);
+        self.begin_plan(plan, Origin::Person);
         Ok(Reply::Accepted)
+    }
+
+    /// Why no plan may hold this action.
+    fn why_never(&self, action: &Action) -> Option<String> {
+        match action {
+            Action::Unload { .. } | Action::Load { .. } => None,
+            Action::Component { .. } => self.why_not_done(action).err(),
+            Action::Run { words } => {
+                let rules = &self.rules.levels;
+                let is_own = rules.iter().any(|rule| rule.run.contains(words));
+                (!is_own).then(|| "the config has no such command".into())
+            }
+            Action::Keep { .. } | Action::EndRunner { .. } => {
+                Some(format!("a plan may not {}", action.verb()))
+            }
+        }
     }
 
     fn unload(&mut self, model: ModelName) -> Taken {
@@ -130,20 +155,25 @@ impl State {
     }
 
     fn load(&mut self, model: ModelName, keep: Keep, context: Option<u64>) -> Taken {
-        let Some(installed) = self.installed_model(&model) else {
+        self.why_not_loaded(&model)?;
+        self.begin(Action::Load { model, keep, context }, Origin::Person, None);
+        Ok(Reply::Accepted)
+    }
+
+    pub(super) fn why_not_loaded(&self, model: &ModelName) -> Result<(), String> {
+        let Some(installed) = self.installed_model(model) else {
             return Err(format!("{model} is not installed"));
         };
         if installed.is_cloud {
             return Err(format!("{model} runs elsewhere: nothing is loaded here"));
         }
-        if self.models.get(&model).is_some_and(|tracked| tracked.listed.is_some()) {
+        if self.models.get(model).is_some_and(|tracked| tracked.listed.is_some()) {
             return Err(format!("{model} is loaded already"));
         }
-        if self.actions.is_about(&model) || self.models.contains_key(&model) {
+        if self.actions.is_about(model) || self.models.contains_key(model) {
             return Err(format!("{model} is loading or leaving already"));
         }
-        self.begin(Action::Load { model, keep, context }, Origin::Person, None);
-        Ok(Reply::Accepted)
+        Ok(())
     }
 
     fn keep(&mut self, model: ModelName, keep: Keep) -> Taken {
@@ -216,23 +246,32 @@ impl State {
         Ok(Reply::Accepted)
     }
 
-    /// Priority and pin of a component: set by key, else by the config, else
-    /// by default.
-    pub(super) fn standing(&self, component: &str) -> (Priority, bool) {
-        let choice = self.choices.get(component);
-        let rule = |pick: fn(&ComponentRule) -> bool| {
-            self.settings
-                .components
-                .iter()
-                .find(|rule| pick(rule) && pattern::matches(&rule.pattern, component))
+    /// What the config says of a component: the first entry that says it.
+    pub(super) fn rule_of<'a, T>(
+        &'a self,
+        (id, matched): (&str, &[String]),
+        pick: impl Fn(&'a ComponentRule) -> Option<T>,
+    ) -> Option<T> {
+        let is_about = |rule: &&ComponentRule| {
+            let by_line = rule.pattern.strip_prefix(NamedBy::Cmdline.prefix());
+            by_line.is_some_and(|line| matched.iter().any(|pattern| pattern == line))
+                || pattern::matches(&rule.pattern, id)
         };
+        self.settings.components.iter().filter(is_about).find_map(pick)
+    }
+
+    /// Priority and pin of a component: set by key, else by the config, else
+    /// by default. `matched`: see [`crate::domain::Process::matched`].
+    pub(super) fn standing(&self, component: &str, matched: &[String]) -> (Priority, bool) {
+        let choice = self.choices.get(component);
+        let named = (component, matched);
         let priority = choice
             .and_then(|choice| choice.priority)
-            .or_else(|| rule(|rule| rule.priority.is_some()).and_then(|rule| rule.priority))
+            .or_else(|| self.rule_of(named, |rule| rule.priority))
             .unwrap_or_default();
         let pinned = choice
             .and_then(|choice| choice.pinned)
-            .or_else(|| rule(|rule| rule.pinned.is_some()).and_then(|rule| rule.pinned))
+            .or_else(|| self.rule_of(named, |rule| rule.pinned))
             .unwrap_or(false);
         (priority, pinned)
     }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use crate::domain::component::FootprintSource;
 use crate::domain::model::ModelView;
 use crate::domain::process::{ProcessRole, ProcessTable};
-use crate::domain::{Component, ComponentKind, Footprint, Process};
+use crate::domain::{
+    Component, ComponentKind, Deed, Footprint, Group, GroupKind, Measure, NamedBy, Process, Target,
+};
+use crate::policy::rules::ComponentRule;
 
 use super::State;
 
@@ -33,7 +36,10 @@ impl State {
                 rows.push(self.process_row(runner, self.stray_kind(runner), 0));
             }
         }
-        for other in &processes.others {
+        for group in self.readings.groups() {
+            rows.push(self.group_row(group));
+        }
+        for other in processes.named.iter().chain(&processes.others) {
             rows.push(self.process_row(other, ComponentKind::Process, 0));
         }
         number_repeats(&mut rows);
@@ -84,7 +90,10 @@ impl State {
             _ => "runner",
         };
         let id = format!("{prefix}:{}", process.name);
-        let (priority, pinned) = self.standing(&id);
+        let named = (id.as_str(), process.matched.as_slice());
+        let (priority, pinned) = self.standing(&id, &process.matched);
+        let is_other = kind == ComponentKind::Process;
+        let allowed = if is_other { self.allowed(named) } else { Vec::new() };
         Component {
             id,
             name: process.name.clone(),
@@ -96,10 +105,59 @@ impl State {
             priority,
             pinned,
             state: process.is_zombie.then(|| "zombie".to_owned()),
-            target: None,
-            allowed: Vec::new(),
+            target: is_other.then_some(Target::Process { key: process.key }),
+            allowed,
         }
     }
+
+    fn group_row(&self, group: &Group) -> Component {
+        let (kind, prefix) = match group.kind {
+            GroupKind::Container { .. } => (ComponentKind::Container, NamedBy::Container),
+            GroupKind::Unit { .. } => (ComponentKind::Service, NamedBy::Unit),
+        };
+        let id = format!("{}{}", prefix.prefix(), group.name);
+        let (priority, pinned) = self.standing(&id, &[]);
+        let measured = |bytes| Footprint { bytes, source: FootprintSource::Measured };
+        let expected = || self.rule_of((&id, &[]), |rule| rule.expected);
+        let estimated = |bytes| Footprint { bytes, source: FootprintSource::Estimated };
+        Component {
+            name: group.name.clone(),
+            kind,
+            depth: 0,
+            process: None,
+            footprint: group.used.map(measured).or_else(|| expected().map(estimated)),
+            swapped: group.swapped,
+            priority,
+            pinned,
+            state: group.is_paused.then(|| "paused".to_owned()),
+            target: Some(group.target()),
+            allowed: self.allowed((&id, &[])),
+            id,
+        }
+    }
+
+    /// What the config allows to be done: nothing, unless it names it.
+    fn allowed(&self, named: (&str, &[String])) -> Vec<Deed> {
+        let deeds = |rule: &ComponentRule| -> Option<Vec<Deed>> {
+            let deeds = rule.actions.iter().filter_map(|measure| deed_of(*measure, rule));
+            Some(deeds.collect()).filter(|deeds: &Vec<Deed>| !deeds.is_empty())
+        };
+        self.rule_of(named, deeds).unwrap_or_default()
+    }
+}
+
+/// `None`: a model's server does it, or what it needs is not said.
+fn deed_of(measure: Measure, rule: &ComponentRule) -> Option<Deed> {
+    Some(match measure {
+        Measure::Unload => return None,
+        Measure::Command => Deed::Command { words: rule.command.clone() },
+        Measure::Pause => Deed::Pause,
+        Measure::Limit => Deed::Limit { to: rule.limit? },
+        Measure::Restart => Deed::Restart,
+        Measure::Stop => Deed::Stop,
+        Measure::Term => Deed::Term,
+        Measure::Kill => Deed::Kill,
+    })
 }
 
 fn measured(process: &Process) -> Option<Footprint> {

@@ -72,11 +72,24 @@ impl State {
         tracked.last_expiry = model.expires;
         tracked.listed = Some(model);
         if is_new {
+            if !is_first && !self.actions.is_loading(&name) {
+                self.note_return(&name);
+            }
             self.note_change();
             if !is_first {
                 self.history.mark(now, name.short().to_owned());
                 self.tell(EventBody::ModelLoaded { model: name.short().to_owned(), reported });
             }
+        }
+    }
+
+    /// Loaded by somebody else: perhaps once too often after a rule.
+    fn note_return(&mut self, name: &ModelName) {
+        if self.guard.restraint.loaded(name, self.now.mono) {
+            let text = format!(
+                "{name} comes back each time a rule unloads it: it is left alone for a while"
+            );
+            self.tell(EventBody::Note { text });
         }
     }
 
@@ -135,6 +148,11 @@ impl State {
         let names: Vec<ModelName> = self.models.keys().cloned().collect();
         for name in names {
             self.follow_runner(&name, &runners);
+        }
+        if let Some(swap) = self.readings.swap_span() {
+            for tracked in self.models.values_mut() {
+                tracked.charge_swap(swap, self.now.mono);
+            }
         }
         self.settle_departures();
         self.find_stuck();
@@ -205,6 +223,9 @@ impl State {
         };
         self.models.retain(|other, tracked| !is_other_guess(other, tracked));
         let Some(tracked) = self.models.get_mut(name) else { return };
+        if tracked.runner != Some(runner) {
+            tracked.forget_growth();
+        }
         tracked.runner = Some(runner);
         tracked.cpu = None;
         tracked.is_working = false;
@@ -285,6 +306,7 @@ impl State {
         };
         tracked.missing_since = None;
         tracked.held = runner.memory.measured();
+        tracked.follow_growth();
         let worked = tracked.is_working;
         tracked.follow_work(runner, now);
         if worked && !tracked.is_working {

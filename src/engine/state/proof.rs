@@ -6,8 +6,10 @@ use std::time::Duration;
 use crate::domain::event::{EventBody, Origin};
 use crate::domain::model::ModelState;
 use crate::domain::plan::{Purpose, RunningPlan, Verdict};
-use crate::domain::{Action, ActionId, Bytes, ModelName, Monotonic, Outcome, Plan};
-use crate::policy::plan;
+use crate::domain::{
+    Action, ActionId, Activity, Bytes, Level, ModelName, Monotonic, Outcome, Plan, Strength, Target,
+};
+use crate::policy::plan::{self, Reach};
 
 use super::super::input::Answered;
 use super::State;
@@ -25,6 +27,10 @@ const PLAN_SHOWN: Duration = Duration::from_secs(60);
 /// The kernel frees a large runner's pages over some 100 ms after it left the
 /// lists (recorded: up to 300 ms), so the gain is read a moment later.
 const SETTLE: Duration = Duration::from_millis(300);
+
+/// A server that has not been seen so long after the start will not tell soon
+/// what became of earlier actions.
+const UNSEEN_AFTER: Duration = Duration::from_secs(30);
 
 /// A runner that was ended and still lives after so long did not obey.
 const END_PATIENCE: Duration = Duration::from_secs(10);
@@ -60,8 +66,13 @@ impl State {
             (Ok(_), Action::Load { .. } | Action::Keep { .. } | Action::Run { .. }) => {
                 self.finish(id, Verdict::Done, None);
             }
-            (Ok(_), Action::Component { .. }) => self.finish(id, Verdict::Done, None),
-            (Ok(_), Action::Unload { .. } | Action::EndRunner { .. }) => {}
+            (Ok(_), Action::Component { deed, .. }) if !deed.frees() => {
+                self.finish(id, Verdict::Done, None);
+            }
+            (
+                Ok(_),
+                Action::Unload { .. } | Action::EndRunner { .. } | Action::Component { .. },
+            ) => {}
         }
         self.poll_loaded_now();
     }
@@ -111,7 +122,34 @@ impl State {
                     Sight::Alive | Sight::Unseen => {}
                 }
             }
+            (Action::Component { target, .. }, Stage::Answered) => self.settle_deed(id, target),
             _ => {}
+        }
+    }
+
+    /// A deed that frees: an ended process is gone from the samples; of what
+    /// else was done the machine's gain is read a moment later.
+    fn settle_deed(&mut self, id: ActionId, target: &Target) {
+        let Some(flight) = self.actions.in_flight.get(&id) else { return };
+        let (waited, expected) = (self.now.since(flight.asked), flight.expected);
+        let lives = match target {
+            Target::Process { key } => {
+                self.readings.processes().is_some_and(|processes| processes.find(*key).is_some())
+            }
+            _ => false,
+        };
+        if lives && waited < END_PATIENCE {
+            return;
+        }
+        let is_process = matches!(target, Target::Process { .. });
+        let freed = if is_process { expected.or_else(|| self.gained(id)) } else { self.gained(id) };
+        match lives {
+            true => {
+                let detail = "the process is still there".to_owned();
+                self.finish(id, Verdict::Failed { detail }, None);
+            }
+            false if waited >= SETTLE => self.finish(id, Verdict::Done, freed),
+            false => {}
         }
     }
 
@@ -165,10 +203,10 @@ impl State {
         Some(self.readings.available()?.saturating_sub(before))
     }
 
-    /// Begins a plan a person agreed to.
-    pub(super) fn begin_plan(&mut self, plan: Plan) {
+    /// Begins a plan that a person agreed to or a rule wants.
+    pub(super) fn begin_plan(&mut self, plan: Plan, by: Origin) {
         let running = RunningPlan { plan, started: self.now, outcomes: Vec::new(), ended: None };
-        self.actions.plan = Some(PlanRun { running, current: None });
+        self.actions.plan = Some(PlanRun { running, by, current: None });
         self.go_on_with_plan();
     }
 
@@ -188,12 +226,14 @@ impl State {
         let done = run.running.outcomes.len();
         let freed: Bytes = run.running.outcomes.iter().filter_map(|outcome| outcome.freed).sum();
         let has_enough = run.running.plan.target.is_some_and(|target| freed >= target);
+        let has_failed = run.running.plan.purpose == Purpose::Recycle
+            && run.running.outcomes.iter().any(|outcome| outcome.result != Verdict::Done);
         let next = run.running.plan.steps.get(done).cloned();
-        let (Some(step), false) = (next, has_enough) else {
+        let (Some(step), false) = (next, has_enough || has_failed) else {
             run.running.ended = Some(now);
             return;
         };
-        if self.has_recovered() {
+        if self.has_recovered() || !self.is_still_wanted(&step.action) {
             if let Some(run) = &mut self.actions.plan {
                 run.running.ended = Some(now);
             }
@@ -211,10 +251,21 @@ impl State {
             && self.excess().is_none()
     }
 
+    /// A rule's plan ends as soon as the rule would no longer do its next step.
+    fn is_still_wanted(&mut self, action: &Action) -> bool {
+        let Some(run) = &self.actions.plan else { return false };
+        let is_rule = matches!(run.running.plan.purpose, Purpose::Rule { .. });
+        if !is_rule || run.running.outcomes.is_empty() || matches!(action, Action::Run { .. }) {
+            return true;
+        }
+        self.rule_wish().steps.iter().any(|step| step.action == *action)
+    }
+
     fn begin_step(&mut self, action: Action, expected: Option<Bytes>) {
+        let by = self.actions.plan.as_ref().map_or(Origin::Person, |run| run.by);
         let result = match self.why_skipped(&action) {
             None => {
-                let id = self.begin(action, Origin::Person, expected);
+                let id = self.begin(action, by, expected);
                 if let Some(run) = &mut self.actions.plan {
                     run.current = Some(id);
                 }
@@ -239,30 +290,86 @@ impl State {
         self.go_on_with_plan();
     }
 
-    /// What has become of a step's model since the plan was drafted: a reason
-    /// not to carry the step out.
+    /// What has become of a step's subject since the plan was drafted: a
+    /// reason not to carry the step out.
     fn why_skipped(&self, action: &Action) -> Option<Verdict> {
-        let model = action.model()?;
+        let detail = match action {
+            Action::Unload { model } => return self.why_unload_skipped(model),
+            Action::Load { model, .. } => self.why_not_loaded(model).err()?,
+            Action::Component { .. } => self.why_not_done(action).err()?,
+            _ => return None,
+        };
+        Some(Verdict::Failed { detail })
+    }
+
+    fn why_unload_skipped(&self, model: &ModelName) -> Option<Verdict> {
         let views = self.model_views();
         let is_listed = self.models.get(model).is_some_and(|tracked| tracked.listed.is_some());
         let Some(view) = views.iter().find(|view| &view.name == model && is_listed) else {
             // It left by itself meanwhile: done, not an error.
             return Some(Verdict::Already);
         };
-        let purpose = self.actions.plan.as_ref().map(|run| run.running.plan.purpose);
+        let run = self.actions.plan.as_ref();
+        let purpose = run.map(|run| run.running.plan.purpose);
+        let reach = |strength| Reach {
+            by_rule: run.is_some_and(|run| run.by == Origin::Rule),
+            busy: self.readings.level().level == Level::Emergency,
+            ..Reach::of_person(strength)
+        };
         let detail = match purpose {
             _ if self.actions.is_about(model) => "something is being done to it already".to_owned(),
             _ if view.is_cloud => "it runs elsewhere and holds no memory here".to_owned(),
-            Some(Purpose::Cleanup(strength)) => plan::why_it_stays(view, strength)?,
+            Some(Purpose::Cleanup(strength)) => {
+                plan::why_it_stays(view, Reach::of_person(strength))?
+            }
+            Some(Purpose::Rule { strength, .. }) => {
+                plan::why_it_stays(view, reach(strength.unwrap_or(Strength::Aggressive)))?
+            }
+            Some(Purpose::Recycle) if view.activity != Activity::Idle => "it is not idle".into(),
             _ => return None,
         };
         Some(Verdict::Failed { detail })
     }
 
-    /// Actions that were begun before plimsoll was ended: what became of them
-    /// cannot be seen any more, and that is said.
-    pub(super) fn close_unfinished(&mut self, unfinished: Vec<(ActionId, Action, Origin)>) {
-        for (id, action, by) in unfinished {
+    /// A deed stands only while the config allows it for a component that is
+    /// there; what is owed may always be taken back.
+    pub(super) fn why_not_done(&self, action: &Action) -> Result<(), String> {
+        let Action::Component { id, target, deed, .. } = action else { return Ok(()) };
+        if self.owes(id, deed) {
+            return Ok(());
+        }
+        let there = self.components.value.iter().find(|component| component.id == *id);
+        let Some(component) = there.filter(|c| c.target.as_ref() == Some(target)) else {
+            return Err("it is gone".into());
+        };
+        match component {
+            component if component.pinned => Err("pinned".into()),
+            component if !component.allowed.contains(deed) => {
+                Err(format!("the config does not allow to {} it", deed.verb()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Actions begun before plimsoll was ended: once the server and the
+    /// processes are seen, what became of each.
+    pub(super) fn close_unfinished(&mut self) {
+        if self.unfinished.is_empty() {
+            return;
+        }
+        let is_seen = self.server.is_listed && self.readings.processes().is_some();
+        let has_waited = self.now.mono.since(self.started) >= UNSEEN_AFTER;
+        if !is_seen && !has_waited {
+            return;
+        }
+        for (id, action, by) in std::mem::take(&mut self.unfinished) {
+            let result = match self.became_of(&action).filter(|_| is_seen) {
+                Some(Ok(())) => Verdict::Done,
+                Some(Err(detail)) => Verdict::Failed { detail },
+                None => Verdict::Failed {
+                    detail: "plimsoll was ended before its outcome was seen".into(),
+                },
+            };
             let outcome = Outcome {
                 action,
                 expected: None,
@@ -270,12 +377,30 @@ impl State {
                 available_after: None,
                 freed: None,
                 took: Duration::ZERO,
-                result: Verdict::Failed {
-                    detail: "plimsoll was ended before its outcome was seen".into(),
-                },
+                result,
                 output: None,
             };
             self.tell(EventBody::ActionEnded { id, outcome: Box::new(outcome), by });
+        }
+    }
+
+    /// What is seen of an action after the start; `None`: nothing can be.
+    fn became_of(&self, action: &Action) -> Option<Result<(), String>> {
+        let is_loaded = |model: &ModelName| self.models.contains_key(model);
+        let found = |holds: bool, detail: &str| {
+            if holds { Ok(()) } else { Err(format!("plimsoll was ended, and {detail}")) }
+        };
+        match action {
+            Action::Unload { model } => Some(found(!is_loaded(model), "it is still loaded")),
+            Action::Load { model, .. } => Some(found(is_loaded(model), "it is not loaded")),
+            Action::EndRunner { process, .. } => {
+                Some(found(self.sight_of(Some(*process)) == Sight::Ended, "it still runs"))
+            }
+            Action::Component { target: Target::Process { key }, deed, .. } if deed.ends() => {
+                let processes = self.readings.processes()?;
+                Some(found(processes.find(*key).is_none(), "it still runs"))
+            }
+            Action::Keep { .. } | Action::Component { .. } | Action::Run { .. } => None,
         }
     }
 }

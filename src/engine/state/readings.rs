@@ -10,12 +10,13 @@ use crate::domain::level::{Basis, Headroom, LevelState, Mark};
 use crate::domain::process::ProcessTable;
 use crate::domain::sample::{Memory, Pressure};
 use crate::domain::snapshot::Rates;
-use crate::domain::{Bytes, Level, Moment, Monotonic, Sample};
+use crate::domain::{Bytes, Group, Level, Moment, Monotonic, Sample};
 use crate::policy::level::{self, Judge, Judgement};
 use crate::policy::signals;
 
 use super::super::input::Configured;
 use super::State;
+use super::pace::Stillness;
 
 /// Swap comes and goes in bursts; growth is taken over this span.
 const SWAP_SPAN: Duration = Duration::from_secs(10);
@@ -33,6 +34,7 @@ pub(super) struct Readings {
     judge: Judge,
     level: LevelState,
     last_point: Option<Monotonic>,
+    stillness: Stillness,
     total: Option<Bytes>,
 }
 
@@ -51,6 +53,7 @@ impl Readings {
                 basis: Basis::Attached,
             },
             last_point: None,
+            stillness: Stillness::default(),
             total: None,
         }
     }
@@ -72,8 +75,23 @@ impl Readings {
         self.last.as_ref()?.processes.as_ref().ok()
     }
 
+    /// Containers and services; none where none are named or can be seen.
+    pub(super) fn groups(&self) -> &[Group] {
+        let groups = self.last.as_ref().and_then(|sample| sample.groups.as_ref().ok());
+        groups.map_or(&[], Vec::as_slice)
+    }
+
     pub(super) fn last_at(&self) -> Monotonic {
         self.last_at
+    }
+
+    pub(super) fn stillness(&self) -> &Stillness {
+        &self.stillness
+    }
+
+    /// A threshold is passed, and its level not entered yet.
+    pub(super) fn is_entering(&self) -> bool {
+        self.judge.is_entering()
     }
 
     pub(super) fn rates(&self) -> &Rates {
@@ -82,6 +100,12 @@ impl Readings {
 
     pub(super) fn level(&self) -> &LevelState {
         &self.level
+    }
+
+    /// Swap in use: the least of the last seconds, and now.
+    pub(super) fn swap_span(&self) -> Option<(Bytes, Bytes)> {
+        let least = self.swap_past.iter().map(|(_, used)| *used).min()?;
+        Some((least, self.swap_past.back()?.1))
     }
 
     fn swap_growth(&mut self, sample: &Sample) -> Option<f64> {
@@ -115,6 +139,9 @@ impl State {
         self.readings.rates.swap_growth = self.readings.swap_growth(&sample);
         self.readings.last_at = sample.at.mono;
         self.follow_total(&sample);
+        if let Ok(memory) = &sample.memory {
+            self.readings.stillness.follow(memory.available, memory.total, sample.at.mono);
+        }
         self.readings.last = Some(Arc::new(sample));
         if self.readings.rates.oom_kills > 0 {
             self.tell(EventBody::OomKill { count: self.readings.rates.oom_kills });
@@ -124,6 +151,9 @@ impl State {
         self.follow_processes();
         self.settle_actions();
         self.rebuild_components();
+        self.keep_movers();
+        self.close_unfinished();
+        self.guard();
         self.add_point();
     }
 
@@ -153,6 +183,7 @@ impl State {
         self.settings.hooks = configured.hooks;
         self.take_regime();
         self.rebuild_components();
+        self.tell(EventBody::Note { text: configured.note });
     }
 
     fn follow_level(&mut self) {
@@ -172,6 +203,7 @@ impl State {
         let lasted = self.now.since(current.since);
         current.level = judgement.level;
         current.since = self.now;
+        self.level_has_changed();
         self.tell(EventBody::LevelChanged {
             from,
             to: judgement.level,

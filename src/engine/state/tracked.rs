@@ -21,6 +21,9 @@ const EXPIRY_MOVED: Duration = Duration::from_millis(500);
 /// model listed longer than this after it has lost its runner.
 const STILL_LISTED: Duration = Duration::from_millis(600);
 
+/// Pages that a load drives out still go out a moment after it is done.
+const CHARGED_FOR: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 pub(super) struct Tracked {
     /// As the server last listed it; `None` while loading or once it left.
@@ -48,6 +51,14 @@ pub(super) struct Tracked {
     /// The expiry it was last listed with.
     pub(super) last_expiry: Option<Expiry>,
     pub(super) cpu: Option<(Monotonic, Duration)>,
+    /// What its runner held when it was first seen ready.
+    at_first: Option<Bytes>,
+    /// Swap in use just before it was loaded, while it is being charged.
+    swap_before: Option<Bytes>,
+    /// It has been loaded since.
+    ready_at: Option<Monotonic>,
+    /// By how much swap grew while it was loaded: what it pushed out.
+    pub(super) swap_growth: Option<Bytes>,
 }
 
 impl Tracked {
@@ -68,6 +79,10 @@ impl Tracked {
             missing_since: None,
             last_expiry: None,
             cpu: None,
+            at_first: None,
+            swap_before: None,
+            ready_at: None,
+            swap_growth: None,
         }
     }
 
@@ -93,6 +108,42 @@ impl Tracked {
 }
 
 impl Tracked {
+    /// Charges it with what swap grows by while it is loaded. `before`: the
+    /// least in use over the last seconds.
+    pub(super) fn charge_swap(&mut self, (before, used): (Bytes, Bytes), now: Monotonic) {
+        if let ModelState::Loading { .. } = self.state {
+            self.swap_before.get_or_insert(before);
+        }
+        let Some(before) = self.swap_before else { return };
+        if let ModelState::Ready = self.state {
+            let since = *self.ready_at.get_or_insert(now);
+            if now.since(since) > CHARGED_FOR {
+                self.swap_before = None;
+                return;
+            }
+        }
+        self.swap_growth = self.swap_growth.max(used.checked_sub(before).filter(|b| !b.is_zero()));
+    }
+
+    pub(super) fn follow_growth(&mut self) {
+        if self.listed.is_some() && matches!(self.state, ModelState::Ready) {
+            self.at_first = self.at_first.or(self.held.map(|(bytes, _)| bytes));
+        }
+    }
+
+    /// Another runner carries it.
+    pub(super) fn forget_growth(&mut self) {
+        self.at_first = None;
+    }
+
+    /// What its runner took since it was loaded, beyond what its server tells
+    /// of: buffers are filled by the first prompts, and that is no growth.
+    pub(super) fn growth(&self) -> Option<Bytes> {
+        let reported = self.listed.as_ref().and_then(|listed| listed.reported);
+        let (held, _) = self.held?;
+        held.checked_sub(self.at_first?.max(reported.unwrap_or_default()))
+    }
+
     /// Named only by the weights its runner carries, which another name may
     /// carry too.
     pub(super) fn is_guess(&self) -> bool {

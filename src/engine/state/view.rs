@@ -30,8 +30,8 @@ impl State {
             history: self.history.clone(),
             events: self.events.clone(),
             plan: self.actions.plan(),
-            proposal: None,
-            policy: None,
+            proposal: self.guard.proposal(),
+            policy: self.policy_view.clone(),
             loads_in_flight: self.actions.loads().cloned().collect(),
             notices: self.notices.clone(),
             mode: self.settings.mode,
@@ -45,7 +45,7 @@ impl State {
     fn model_view(&self, name: &ModelName, tracked: &Tracked) -> ModelView {
         let listed = tracked.listed.as_ref();
         let installed = self.installed.value.iter().find(|installed| &installed.name == name);
-        let (priority, pinned) = self.standing(&model_id(name.as_str()));
+        let (priority, pinned) = self.standing(&model_id(name.as_str()), &[]);
         let is_unlisted = listed.is_none() && !matches!(tracked.state, ModelState::Loading { .. });
         let state = match &tracked.state {
             // Off the list while its runner still gives its pages back.
@@ -77,6 +77,7 @@ impl State {
             pinned,
             is_remote: self.server.is_remote(),
             is_cloud: listed.is_some_and(|listed| listed.is_cloud),
+            swap_growth: tracked.swap_growth,
         }
     }
 }

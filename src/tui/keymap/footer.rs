@@ -6,10 +6,11 @@
 use crate::domain::component::ComponentKind;
 use crate::domain::level::Level;
 use crate::domain::model::{ModelState, ModelView};
+use crate::domain::plan::{Plan, Purpose};
 use crate::domain::snapshot::{RuntimeState, Snapshot};
 use crate::tui::keymap::{Context, Hint, Intent, Keymap, Scope};
-use crate::tui::rows::{ModelRow, selected_component, selected_model};
-use crate::tui::state::{Dialog, InputMode, Page, PlanView, Ui};
+use crate::tui::rows::{ModelRow, selected_component, selected_model, selected_rule};
+use crate::tui::state::{Dialog, InputMode, Page, PlanView, SettingView, Ui};
 
 impl Keymap {
     /// Hints by how much they help now; a view shows as many as fit.
@@ -70,6 +71,18 @@ impl Now<'_> {
                 (rank, if pinned { "unpin".to_owned() } else { label })
             }),
             Intent::EndRunner => self.can_end.then_some((rank, label)),
+            Intent::Recycle => {
+                let here = loaded.filter(|model| !model.is_remote && !model.is_cloud);
+                here.map(|_| (rank, label))
+            }
+            Intent::Undo => self.has_cleaned_up().then_some((rank, label)),
+            Intent::Answer => self.snapshot.proposal.as_ref().map(|_| (rank, label)),
+            Intent::Details if self.ui.page == Page::Policy => {
+                selected_rule(self.snapshot, self.ui).map(|_| (rank, label))
+            }
+            Intent::RuleMode => self.can_set_a_rule().then_some((rank, label)),
+            // Worse than normal, one wants to know why.
+            Intent::Why if self.snapshot.level.level > Level::Normal => Some((22, label)),
             Intent::UnloadAll => (!self.snapshot.models.is_empty()).then_some((rank, label)),
             // Worse than normal, a cleanup helps more than anything else.
             Intent::Cleanup if self.snapshot.level.level > Level::Normal => Some((8, label)),
@@ -78,6 +91,7 @@ impl Now<'_> {
             Intent::Back if !self.ui.filter.is_empty() => Some((9, "clear filter".to_owned())),
             Intent::Back if self.ui.page == Page::Help => Some((9, label)),
             Intent::Confirm => self.confirm_label().map(|label| (rank, label)),
+            Intent::Refuse => self.asks().then_some((rank, label)),
             Intent::Cancel => Some((rank, self.cancel_label().to_owned())),
             // Both ends of the dial stand in one hint.
             Intent::Less => None,
@@ -99,7 +113,10 @@ impl Now<'_> {
                 with_bytes.into_iter().chain(["unload".to_owned()]).collect()
             }
             Intent::Load => vec!["load".to_owned()],
+            Intent::Answer => vec!["look".to_owned()],
             Intent::Cleanup => vec!["clean".to_owned()],
+            Intent::Refuse => vec!["no".to_owned()],
+            Intent::Cancel if self.asks() => Vec::new(),
             Intent::Cancel => vec!["no".to_owned()],
             _ => Vec::new(),
         }
@@ -112,18 +129,46 @@ impl Now<'_> {
     fn has_dial(&self) -> bool {
         matches!(
             self.ui.dialog,
-            Some(Dialog::Cleanup { .. } | Dialog::Keep { .. } | Dialog::Load { .. })
+            Some(
+                Dialog::Cleanup { .. }
+                    | Dialog::Keep { .. }
+                    | Dialog::Load { .. }
+                    | Dialog::Setting { .. }
+            )
         )
+    }
+
+    /// A rule's question is open.
+    fn asks(&self) -> bool {
+        matches!(self.ui.dialog, Some(Dialog::Proposal(_)))
+    }
+
+    /// Something has just been unloaded that could be loaded again.
+    fn has_cleaned_up(&self) -> bool {
+        self.snapshot.plan.as_deref().is_some_and(|running| {
+            let frees = matches!(
+                running.plan.purpose,
+                Purpose::Cleanup(_) | Purpose::Asked | Purpose::Rule { .. }
+            );
+            frees && running.ended.is_some()
+        })
+    }
+
+    fn can_set_a_rule(&self) -> bool {
+        self.ui.can_set && selected_rule(self.snapshot, self.ui).is_some()
     }
 
     fn confirm_label(&self) -> Option<String> {
         match self.ui.dialog.as_ref()? {
             Dialog::Cleanup { plan, .. } | Dialog::Confirm { plan, .. } => match plan {
-                PlanView::Ready(plan) if !plan.steps.is_empty() => {
-                    Some(format!("free {}", plan.expected()))
-                }
+                PlanView::Ready(plan) if !plan.steps.is_empty() => Some(agreed(plan)),
                 _ => None,
             },
+            Dialog::Proposal(asked) => Some(agreed(&asked.plan)),
+            Dialog::Setting { view: SettingView::Ready(difference), .. } => {
+                (!difference.lines.is_empty()).then(|| "write it".to_owned())
+            }
+            Dialog::Setting { .. } | Dialog::Why(_) => None,
             Dialog::Keep { .. } => Some("keep".to_owned()),
             Dialog::Load { .. } => Some("load".to_owned()),
             Dialog::EndRunner { .. } => Some("end it".to_owned()),
@@ -134,7 +179,8 @@ impl Now<'_> {
 
     fn cancel_label(&self) -> &'static str {
         match self.ui.dialog {
-            Some(Dialog::Details(_)) => "close",
+            Some(Dialog::Details(_) | Dialog::Why(_)) => "close",
+            Some(Dialog::Proposal(_)) => "later",
             Some(Dialog::Quit { .. }) => "stay",
             _ => "cancel",
         }
@@ -147,6 +193,17 @@ fn beside(one: &str, other: &str) -> String {
         ("Left", "Right") => "←→".to_owned(),
         ("Up", "Down") => "↑↓".to_owned(),
         _ => format!("{one}/{other}"),
+    }
+}
+
+/// What a yes to a plan does.
+fn agreed(plan: &Plan) -> String {
+    let expected = plan.expected();
+    match plan.purpose {
+        Purpose::Undo => "load again".to_owned(),
+        Purpose::Recycle => "recycle".to_owned(),
+        _ if expected.is_zero() => "do it".to_owned(),
+        _ => format!("free {expected}"),
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Intent {
     Details,
     Unload,
     UnloadAll,
+    Recycle,
+    Undo,
     Load,
     Keep,
     Cleanup,
@@ -28,6 +30,9 @@ pub enum Intent {
     Filter,
     Sort,
     EventKind,
+    Why,
+    Answer,
+    RuleMode,
     Retry,
     Palette,
     Help,
@@ -37,6 +42,7 @@ pub enum Intent {
     Interrupt,
     Suspend,
     Confirm,
+    Refuse,
     Cancel,
     Less,
     More,
@@ -89,6 +95,10 @@ const LISTS: Scope = Scope::On(&[Page::Overview, Page::Models, Page::Components]
 const MODELS: Scope = Scope::On(&[Page::Overview, Page::Models]);
 const ROWS: Scope = Scope::On(&[Page::Overview, Page::Models, Page::Components, Page::Events]);
 const EVENTS: Scope = Scope::On(&[Page::Events]);
+const POLICY: Scope = Scope::On(&[Page::Policy]);
+/// Pages with rows that have details.
+const DETAILED: Scope =
+    Scope::On(&[Page::Overview, Page::Models, Page::Components, Page::Events, Page::Policy]);
 
 /// Where a key holds, its word in the footer, and its rank there.
 struct Shown(Scope, &'static str, u8);
@@ -122,6 +132,18 @@ pub const TABLE: &[Entry] = &[
         &["c"],
         Shown(ALL, "cleanup", 20),
         ("memory", "free memory: choose light, aggressive or force and see the plan first"),
+    ),
+    entry(
+        (Intent::Undo, "undo"),
+        &["z"],
+        Shown(ALL, "undo", 9),
+        ("memory", "load again what the last cleanup unloaded, if it fits: the plan first"),
+    ),
+    entry(
+        (Intent::Recycle, "recycle"),
+        &["r"],
+        Shown(LISTS, "recycle", 45),
+        ("memory", "unload the selected model and load it again, to drop its caches"),
     ),
     entry(
         (Intent::Load, "load"),
@@ -159,6 +181,18 @@ pub const TABLE: &[Entry] = &[
         Shown(LISTS, "end runner", 5),
         ("memory", "end the runner of a stuck model, or an orphan; never a server"),
     ),
+    entry(
+        (Intent::Answer, "answer"),
+        &["a"],
+        Shown(ALL, "look at it", 3),
+        ("memory", "see what a rule asks; then yes, no, or leave it waiting"),
+    ),
+    entry(
+        (Intent::RuleMode, "rule-mode"),
+        &["m"],
+        Shown(POLICY, "mode", 15),
+        ("memory", "another mode for the selected rule: the change to the config first"),
+    ),
     entry((Intent::Up, "up"), &["up", "k"], Shown(ALL, "up", 0), ("moving", "one row up")),
     entry(
         (Intent::Down, "down"),
@@ -193,7 +227,7 @@ pub const TABLE: &[Entry] = &[
     entry(
         (Intent::Details, "details"),
         &["enter"],
-        Shown(ROWS, "details", 55),
+        Shown(DETAILED, "details", 55),
         ("moving", "details of the selected row"),
     ),
     entry(
@@ -239,8 +273,14 @@ pub const TABLE: &[Entry] = &[
         ("pages", "events, the whole history"),
     ),
     entry(
-        (Intent::Open(Page::Help), "help-page"),
+        (Intent::Open(Page::Policy), "policy"),
         &["5"],
+        Shown(ALL, "policy", 0),
+        ("pages", "policy: the rules, and what they would do now"),
+    ),
+    entry(
+        (Intent::Open(Page::Help), "help-page"),
+        &["6"],
         Shown(ALL, "help", 0),
         ("pages", "help"),
     ),
@@ -262,10 +302,16 @@ pub const TABLE: &[Entry] = &[
         Shown(EVENTS, "one kind", 15),
         ("looking", "show one kind of event after the other"),
     ),
+    entry(
+        (Intent::Why, "why"),
+        &["w"],
+        Shown(ALL, "why", 40),
+        ("looking", "what set the level, what has grown, what would help"),
+    ),
     entry((Intent::Theme, "theme"), &["T"], Shown(ALL, "theme", 0), ("looking", "next theme")),
     entry(
         (Intent::Retry, "retry"),
-        &["r"],
+        &["R", "f5"],
         Shown(ALL, "ask again", 0),
         ("looking", "ask the model server now"),
     ),
@@ -276,8 +322,14 @@ pub const TABLE: &[Entry] = &[
         ("dialogs", "carry it out"),
     ),
     entry(
+        (Intent::Refuse, "refuse"),
+        &["n"],
+        Shown(Scope::Dialog, "refuse", 2),
+        ("dialogs", "no: a rule that asks is told so, anything else is closed"),
+    ),
+    entry(
         (Intent::Cancel, "cancel"),
-        &["esc", "n", "q"],
+        &["esc", "q"],
         Shown(Scope::Dialog, "no", 2),
         ("dialogs", "close, nothing is done"),
     ),

@@ -11,7 +11,7 @@ use crate::domain::time::Monotonic;
 use crate::engine::link::{Command, PlanRequest};
 use crate::tui::keymap::Intent;
 use crate::tui::rows::{ModelRow, component_id, selected_component, selected_model};
-use crate::tui::state::{Dialog, KEEP_CHOICES, Page, PlanView, Tone, Ui};
+use crate::tui::state::{Dialog, KEEP_CHOICES, Page, PlanView, Tone, Ui, WhyView};
 use crate::tui::update::{Purpose, UiEffect};
 
 /// How long after a row has vanished from under the cursor a key asks first:
@@ -38,6 +38,11 @@ impl Ui {
             Intent::Pin => pin(snapshot, self),
             Intent::Raise => prioritize(snapshot, self, Priority::raised),
             Intent::Lower => prioritize(snapshot, self, Priority::lowered),
+            Intent::Undo => Ok(self.undo()),
+            Intent::Recycle => self.recycle(snapshot),
+            Intent::Why => Ok(self.ask_why()),
+            Intent::Answer => self.look_at_proposal(snapshot),
+            Intent::RuleMode => self.change_mode(snapshot),
             Intent::Retry => Ok(act_at_once(Command::PollNow, "asked the model server")),
             _ => Ok(Vec::new()),
         };
@@ -89,6 +94,35 @@ impl Ui {
     pub(super) fn cleanup(&mut self, strength: Strength) -> Vec<UiEffect> {
         self.dialog = Some(Dialog::Cleanup { strength, plan: PlanView::Waiting });
         self.propose(PlanRequest::Cleanup(strength))
+    }
+
+    fn undo(&mut self) -> Vec<UiEffect> {
+        let title = "undo: load again".to_owned();
+        self.dialog = Some(Dialog::Confirm { title, plan: PlanView::Waiting, warning: None });
+        self.propose(PlanRequest::Undo)
+    }
+
+    fn recycle(&mut self, snapshot: &Snapshot) -> Result<Vec<UiEffect>, String> {
+        let model = loaded_model(snapshot, self)?;
+        let name = model.name.clone();
+        if model.is_cloud || model.is_remote {
+            return Err(format!("{name} runs elsewhere: nothing would be freed here"));
+        }
+        let warning = warning_for(model);
+        let title = format!("recycle {name}");
+        self.dialog = Some(Dialog::Confirm { title, plan: PlanView::Waiting, warning });
+        Ok(self.propose(PlanRequest::Recycle(name)))
+    }
+
+    fn ask_why(&mut self) -> Vec<UiEffect> {
+        self.dialog = Some(Dialog::Why(WhyView::Waiting));
+        vec![UiEffect::Send(Command::Why, Purpose::Why)]
+    }
+
+    fn look_at_proposal(&mut self, snapshot: &Snapshot) -> Result<Vec<UiEffect>, String> {
+        let asked = snapshot.proposal.clone().ok_or("no rule asks for anything now")?;
+        self.dialog = Some(Dialog::Proposal(asked));
+        Ok(Vec::new())
     }
 
     fn propose(&mut self, request: PlanRequest) -> Vec<UiEffect> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::model::ModelName;
-use crate::domain::plan::{Action, Keep, Plan, Strength};
+use crate::domain::plan::{Action, Keep, Plan, Purpose as PlanPurpose, Strength};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Monotonic;
 use crate::engine::link::Command;
@@ -19,10 +19,19 @@ impl Ui {
                 *chosen = chosen.saturating_add_signed(by).min(KEEP_CHOICES.len() - 1);
                 Vec::new()
             }
+            Some(Dialog::Setting { .. }) => self.turn_mode(by),
             Some(Dialog::Cleanup { strength, .. }) => {
                 let next = stronger(*strength, by);
                 self.cleanup(next)
             }
+            _ => Vec::new(),
+        }
+    }
+
+    /// No to a rule that asks; any other dialog is closed.
+    pub(super) fn refuse(&mut self) -> Vec<UiEffect> {
+        match self.dialog.take() {
+            Some(Dialog::Proposal(asked)) => answer(asked.number, false),
             _ => Vec::new(),
         }
     }
@@ -54,13 +63,24 @@ impl Ui {
             Dialog::EndRunner { process, name } => {
                 act_at_once(Command::EndRunner { process }, format!("ending the runner of {name}"))
             }
-            Dialog::Details(_) => Vec::new(),
+            Dialog::Proposal(asked) => answer(asked.number, true),
+            Dialog::Setting { .. } => {
+                self.dialog = Some(dialog);
+                self.write_setting()
+            }
+            Dialog::Details(_) | Dialog::Why(_) => Vec::new(),
             Dialog::Quit { .. } => {
                 self.is_quitting = true;
                 vec![UiEffect::Quit]
             }
         }
     }
+}
+
+/// What a rule asked is done, or left.
+fn answer(proposal: u64, accept: bool) -> Vec<UiEffect> {
+    let said = if accept { "the rule may go on" } else { "the rule was told no" };
+    act_at_once(Command::Answer { proposal, accept }, said)
 }
 
 fn load(model: ModelName, chosen: usize) -> Vec<UiEffect> {
@@ -77,13 +97,20 @@ fn carry_out(plan: Plan, snapshot: &Snapshot) -> Vec<UiEffect> {
         let said = format!("asked {model} to unload on its machine");
         return act_at_once(Command::Unload { model: model.clone() }, said);
     }
-    let said = format!("freeing {}", plan.expected());
+    let said = match plan.purpose {
+        PlanPurpose::Undo => "loading again".to_owned(),
+        PlanPurpose::Recycle => "recycling".to_owned(),
+        _ => format!("freeing {}", plan.expected()),
+    };
     act_at_once(Command::CarryOut { plan }, said)
 }
 
 fn why_not(plan: &PlanView) -> String {
     match plan {
         PlanView::Waiting => "the plan is still being made".to_owned(),
+        PlanView::Ready(plan) if plan.purpose == PlanPurpose::Undo => {
+            "there is nothing to load again".to_owned()
+        }
         PlanView::Ready(_) => "there is nothing to free this way".to_owned(),
         PlanView::Refused(reason) => format!("refused: {reason}"),
     }

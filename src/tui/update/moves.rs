@@ -110,6 +110,7 @@ impl Ui {
             Page::Overview | Page::Models => Some(&mut self.models),
             Page::Components => Some(&mut self.components),
             Page::Events => Some(&mut self.events),
+            Page::Policy => Some(&mut self.rules),
             Page::Help => None,
         }
     }
@@ -122,6 +123,7 @@ impl Ui {
             Page::Overview | Page::Models => ids(&rows::model_rows(snapshot, self)),
             Page::Components => ids(&rows::component_rows(snapshot, self)),
             Page::Events => ids(&rows::event_rows(snapshot, self)),
+            Page::Policy => ids(&rows::rule_rows(snapshot)),
             Page::Help => Vec::new(),
         }
     }
@@ -139,6 +141,7 @@ impl Ui {
             Page::Overview | Page::Models => find(&rows::model_rows(snapshot, self), &self.models),
             Page::Components => find(&rows::component_rows(snapshot, self), &self.components),
             Page::Events => find(&rows::event_rows(snapshot, self), &self.events),
+            Page::Policy => find(&rows::rule_rows(snapshot), &self.rules),
             Page::Help => None,
         }
     }
@@ -177,6 +180,9 @@ impl Ui {
             Page::Events => {
                 let seq = self.events.selected.as_ref().and_then(|id| id.parse().ok());
                 seq.map(Subject::Event)
+            }
+            Page::Policy => {
+                rows::selected_rule(snapshot, self).map(|row| Subject::Rule(row.rule()))
             }
             Page::Help => None,
         };
@@ -219,8 +225,10 @@ impl Ui {
         let attention = Attention {
             processes: self.page == Page::Components,
             details: self.detailed_process(snapshot),
-            policy: false,
+            // The overview says how the rules stand.
+            policy: matches!(self.page, Page::Overview | Page::Policy),
             unfocused: self.memory.is_unfocused,
+            watched: true,
         };
         if self.memory.attention.as_ref() == Some(&attention) {
             return None;

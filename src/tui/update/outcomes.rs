@@ -1,12 +1,14 @@
 //! What came of it: replies to commands, and outcomes seen in snapshots, said
 //! where the reader already looks.
 
-use crate::domain::event::EventBody;
-use crate::domain::plan::{Action, Outcome, RunningPlan, Verdict};
+use std::sync::Arc;
+
+use crate::domain::event::{EventBody, Origin};
+use crate::domain::plan::{Action, Outcome, Purpose as PlanPurpose, RunningPlan, Verdict};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Monotonic;
 use crate::engine::link::Reply;
-use crate::tui::state::{Dialog, Older, PlanView, Tone, Ui};
+use crate::tui::state::{Dialog, Older, PlanView, Tone, Ui, WhyView};
 use crate::tui::update::Purpose;
 
 /// Seconds after which an outcome is history: at the start the whole history
@@ -23,6 +25,7 @@ impl Ui {
             (Purpose::Plan(number), reply) if number == self.memory.plans_asked => {
                 self.show_plan(reply);
             }
+            (Purpose::Why, reply) => self.show_why(reply),
             (Purpose::OlderEvents, Reply::Events { events }) => self.take_older(events),
             (Purpose::OlderEvents, _) => self.memory.older = Older::NoMore,
             (Purpose::Plan(_) | Purpose::Quiet, _) => {}
@@ -42,6 +45,16 @@ impl Ui {
         }
     }
 
+    fn show_why(&mut self, reply: Reply) {
+        if let Some(Dialog::Why(view)) = &mut self.dialog {
+            match reply {
+                Reply::Why { why } => *view = WhyView::Ready(why),
+                Reply::Refused { reason } => *view = WhyView::Refused(reason),
+                Reply::Accepted | Reply::Events { .. } | Reply::Plan { .. } => {}
+            }
+        }
+    }
+
     /// A new snapshot: says the outcomes it brought.
     pub(super) fn look_again(&mut self, snapshot: &Snapshot, now: Monotonic) {
         let newest = snapshot.events.value.back().map_or(0, |event| event.seq);
@@ -51,7 +64,7 @@ impl Ui {
             let fresh = newer.filter(|event| event.time.as_second() >= oldest);
             let outcomes: Vec<(Tone, String)> = fresh
                 .filter_map(|event| match &event.body {
-                    EventBody::ActionEnded { outcome, .. } => Some(said(outcome)),
+                    EventBody::ActionEnded { outcome, by, .. } => Some(said_by(outcome, *by)),
                     _ => None,
                 })
                 .collect();
@@ -67,6 +80,25 @@ impl Ui {
         }
         self.memory.told = Some(newest);
         self.keep_quit_honest(snapshot, now);
+        self.keep_proposal_honest(snapshot, now);
+    }
+
+    /// What a rule asks is open only as long as it asks that.
+    fn keep_proposal_honest(&mut self, snapshot: &Snapshot, now: Monotonic) {
+        let Some(Dialog::Proposal(shown)) = &mut self.dialog else { return };
+        let text = match &snapshot.proposal {
+            Some(asked) if asked.number == shown.number => {
+                *shown = Arc::clone(asked);
+                return;
+            }
+            Some(_) => "the rule asks for something else now",
+            None if snapshot.plan.as_deref().is_some_and(is_under_way) => {
+                "somebody else said yes: the rule goes on"
+            }
+            None => "the rule asks no longer: answered elsewhere, or memory has recovered",
+        };
+        self.dialog = None;
+        self.say(Tone::Neutral, text, now);
     }
 
     /// The question whether to cut loads off goes when there is none left.
@@ -84,10 +116,29 @@ impl Ui {
 /// What a plan of several steps gave in all, once it has ended.
 fn whole_plan(running: &RunningPlan) -> Option<String> {
     let is_over = running.ended.is_some() && running.outcomes.len() > 1;
-    is_over.then(|| {
+    let has_given = !running.freed().is_zero();
+    (is_over && has_given).then(|| {
         let count = running.outcomes.len();
-        format!("{} came back in {count} steps", running.freed())
+        let by = if is_of_a_rule(running) { ", by rule" } else { "" };
+        format!("{} came back in {count} steps{by}", running.freed())
     })
+}
+
+fn is_of_a_rule(running: &RunningPlan) -> bool {
+    matches!(running.plan.purpose, PlanPurpose::Rule { .. } | PlanPurpose::KillSwitch)
+}
+
+fn is_under_way(running: &RunningPlan) -> bool {
+    running.ended.is_none() && is_of_a_rule(running)
+}
+
+/// Nobody pressed a key for what a rule did: that is said.
+fn said_by(outcome: &Outcome, by: Origin) -> (Tone, String) {
+    let (tone, text) = said(outcome);
+    match by {
+        Origin::Rule => (tone, format!("{text}, {by}")),
+        Origin::Person => (tone, text),
+    }
 }
 
 /// An outcome in one line: `phi3:mini gave 2.3 GiB back`.

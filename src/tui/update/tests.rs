@@ -18,6 +18,7 @@ use crate::domain::plan::{
     Action, ActionId, Keep, Outcome, Plan, Purpose as PlanPurpose, Step, Strength, Verdict,
 };
 use crate::domain::process::{MeasuredSource, ProcessKey};
+use crate::domain::rule::RuleMode;
 use crate::domain::snapshot::{FORMAT, Mode, Part, Rates};
 use crate::domain::time::{Moment, Wall};
 use crate::engine::link::{Attention, PlanRequest};
@@ -25,8 +26,14 @@ use crate::tui::keymap::{Context, Keymap, Scope, TABLE};
 use crate::tui::rows::{self, Row};
 use crate::tui::state::{Abilities, Colors, PlanView, Subject, Target};
 
+mod rules;
+
 const NOW: Monotonic = Monotonic::from_millis(100_000);
 const START: i64 = 1_700_000_000;
+
+/// What the overview asks to be read: how the rules stand is in its head.
+const OVERVIEW: Attention =
+    Attention { processes: false, details: None, policy: true, unfocused: false, watched: true };
 
 fn moment() -> Moment {
     Moment::new(Wall::from_second(START).unwrap(), NOW)
@@ -51,6 +58,7 @@ pub(crate) fn model(name: &str) -> ModelView {
         pinned: false,
         is_remote: false,
         is_cloud: false,
+        swap_growth: None,
     }
 }
 
@@ -393,7 +401,7 @@ fn attention_that_could_not_be_sent_is_sent_with_the_next_event() {
     let busy = UiEvent::NotSent(Purpose::Quiet, SendError::Busy);
     assert_eq!(ui.update(busy, &snapshot, NOW), []);
     let effects = ui.update(UiEvent::Tick, &snapshot, NOW);
-    assert_eq!(sent(&effects), [&Command::Attend { attention: Attention::default() }]);
+    assert_eq!(sent(&effects), [&Command::Attend { attention: OVERVIEW }]);
     let busy = UiEvent::NotSent(Purpose::Act("asked".into()), SendError::Busy);
     let _ = ui.update(busy, &snapshot, NOW);
     assert_eq!(toast(&ui), "refused: the engine is busy");
@@ -406,10 +414,10 @@ fn details_are_attended_to_only_while_open() {
     let effects = ui.update(UiEvent::Intent(Intent::Details), &snapshot, NOW);
     assert_eq!(ui.dialog, Some(Dialog::Details(Subject::Model(ModelName::new("a:1b")))));
     let details = Some(ProcessKey { pid: 42, started: 7 });
-    let attention = Attention { details, ..Attention::default() };
+    let attention = Attention { details, ..OVERVIEW };
     assert_eq!(sent(&effects), [&Command::Attend { attention }]);
     let effects = ui.update(UiEvent::Intent(Intent::Cancel), &snapshot, NOW);
-    assert_eq!(sent(&effects), [&Command::Attend { attention: Attention::default() }]);
+    assert_eq!(sent(&effects), [&Command::Attend { attention: OVERVIEW }]);
 }
 
 #[test]
@@ -462,14 +470,16 @@ fn any_model() -> impl Strategy<Value = ModelView> {
 }
 
 fn any_snapshot() -> impl Strategy<Value = Snapshot> {
-    (proptest::collection::vec(any_model(), 0..5), 0..30u64, 0..2usize).prop_map(
-        |(mut models, events, loads)| {
+    (proptest::collection::vec(any_model(), 0..5), 0..30u64, 0..2usize, 0..4u64).prop_map(
+        |(mut models, events, loads, rules)| {
             models.sort_by(|a, b| a.name.cmp(&b.name));
             models.dedup_by(|a, b| a.name == b.name);
             models.reverse();
             let mut snapshot = snapshot(models);
             snapshot.events = part((1..events).map(|s| unloaded(s, Verdict::Stuck)).collect());
             snapshot.loads_in_flight = vec![ModelName::new("a:1b"); loads];
+            snapshot.policy = (rules > 1).then(|| rules::policy(RuleMode::Act));
+            snapshot.proposal = rules::asking(rules).proposal.filter(|_| rules > 0);
             snapshot
         },
     )
@@ -482,6 +492,7 @@ enum Turn {
     Type(char),
     Look(Box<Snapshot>),
     Reply(bool),
+    Setting(bool),
     Wait(u64),
 }
 
@@ -491,6 +502,7 @@ fn any_step() -> impl Strategy<Value = Turn> {
         2 => any::<char>().prop_map(Turn::Type),
         2 => any_snapshot().prop_map(|snapshot| Turn::Look(Box::new(snapshot))),
         1 => any::<bool>().prop_map(Turn::Reply),
+        1 => any::<bool>().prop_map(Turn::Setting),
         1 => (0..20_000u64).prop_map(Turn::Wait),
     ]
 }
@@ -506,6 +518,7 @@ fn is_sound(ui: &Ui, snapshot: &Snapshot) -> bool {
         Page::Overview | Page::Models => on_a_row(&rows::model_rows(snapshot, ui), &ui.models),
         Page::Components => on_a_row(&rows::component_rows(snapshot, ui), &ui.components),
         Page::Events => on_a_row(&rows::event_rows(snapshot, ui), &ui.events),
+        Page::Policy => on_a_row(&rows::rule_rows(snapshot), &ui.rules),
         Page::Help => true,
     }
 }
@@ -515,6 +528,7 @@ proptest! {
     fn no_order_of_events_breaks_the_gaze(steps in proptest::collection::vec(any_step(), 1..60)) {
         let mut seen = snapshot(vec![model("a:1b")]);
         let mut ui = looking_at(&seen);
+        ui.can_set = true;
         let mut now = NOW;
         let keymap = Keymap::defaults();
         for step in steps {
@@ -537,6 +551,13 @@ proptest! {
                     Purpose::OlderEvents,
                     Reply::Refused { reason: "busy".into() },
                 ),
+                Turn::Setting(true) => UiEvent::SettingProposed(
+                    ui.memory.settings_asked,
+                    Ok(rules::difference(ui.memory.settings_asked)),
+                ),
+                Turn::Setting(false) => {
+                    UiEvent::SettingWritten(ui.memory.settings_asked, Err("denied".into()))
+                }
                 Turn::Wait(millis) => {
                     now = now.plus(Duration::from_millis(millis));
                     UiEvent::Tick
@@ -544,9 +565,14 @@ proptest! {
             };
             for effect in ui.update(event, &seen, now) {
                 let touches = |name: &ModelName| seen.model(name);
-                if let UiEffect::Send(Command::Unload { model }, _) = effect {
-                    let view = touches(&model);
+                if let UiEffect::Send(Command::Unload { model }, _) = &effect {
+                    let view = touches(model);
                     prop_assert!(view.is_some_and(|view| !view.is_cloud));
+                }
+                // Only what stands in an open dialog is written or answered.
+                if let UiEffect::WriteSetting { token, .. } = effect {
+                    let is_shown = matches!(&ui.dialog, Some(Dialog::Setting { .. }));
+                    prop_assert!(is_shown && token == ui.memory.settings_asked);
                 }
             }
             prop_assert!(is_sound(&ui, &seen));

@@ -4,6 +4,7 @@
 use ratatui::layout::Rect;
 
 use super::models::{draw_position, how_shown};
+use crate::domain::bytes::Bytes;
 use crate::domain::component::{Component, ComponentKind};
 use crate::domain::fault::SensorFault;
 use crate::tui::rows;
@@ -13,16 +14,23 @@ use crate::tui::widgets::canvas::{Canvas, span};
 use crate::tui::widgets::figures::{UNKNOWN, aligned, priority};
 use crate::tui::widgets::table::{Cell, Column, Kind, Table, column, window};
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     column("component", Kind::Name, 0),
     column("kind", Kind::Text, 4),
     column("footprint", Kind::Figure, 1),
     column("how known", Kind::Text, 5),
     column("swapped", Kind::Figure, 6),
+    LIMIT,
     column("state", Kind::Text, 2),
     column("priority", Kind::Text, 3),
     column("pid", Kind::Figure, 7),
 ];
+
+/// Place of the limit among the columns.
+const LIMIT_AT: usize = 5;
+
+/// Only where something has a limit.
+const LIMIT: Column = column("limit", Kind::Figure, 8);
 
 pub fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let rows = rows::component_rows(scene.snapshot, scene.ui);
@@ -63,9 +71,16 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     }
     let selected = rows::selected_index(&rows, &scene.ui.components);
     let shown = window(rows.len(), selected, inside.height.saturating_sub(1));
+    let mut columns = COLUMNS.to_vec();
+    let mut cells: Vec<Vec<Cell>> =
+        rows[shown.clone()].iter().map(|component| cells_of(component, scene)).collect();
+    if rows.iter().all(|component| limit_of(component, scene).is_none()) {
+        columns.remove(LIMIT_AT);
+        cells.iter_mut().for_each(|row| drop(row.remove(LIMIT_AT)));
+    }
     let table = Table {
-        columns: &COLUMNS,
-        rows: rows[shown.clone()].iter().map(|component| cells_of(component, scene)).collect(),
+        columns: &columns,
+        rows: cells,
         selected: selected.and_then(|index| index.checked_sub(shown.start)),
         has_header: true,
     };
@@ -73,6 +88,10 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     table.draw(canvas, from_border);
     canvas.rows_below_header(from_border, shown.start);
     draw_position(canvas, area, (shown.len(), rows.len(), selected));
+}
+
+fn limit_of(component: &Component, scene: &Scene<'_>) -> Option<Bytes> {
+    rows::group_of(scene.snapshot, component)?.limit
 }
 
 fn cells_of(component: &Component, scene: &Scene<'_>) -> Vec<Cell> {
@@ -96,6 +115,9 @@ fn cells_of(component: &Component, scene: &Scene<'_>) -> Vec<Cell> {
         Cell::figure(aligned(footprint.map(|known| known.bytes)), Role::Text),
         Cell::new(footprint.map_or(UNKNOWN, |known| known.source.word()), Role::Dim),
         Cell::figure(aligned(component.swapped), Role::Dim),
+        limit_of(component, scene).map_or(Cell::new("", Role::Dim), |limit| {
+            Cell::figure(aligned(Some(limit)), Role::Dim)
+        }),
         Cell::new(
             component.state.clone().unwrap_or_default(),
             if is_stuck { Role::Bad } else { Role::Text },

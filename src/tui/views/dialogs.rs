@@ -1,11 +1,13 @@
 //! Dialogs: what is about to be done and asked for, over the page.
 
 mod details;
+mod setting;
+mod why;
 
 use ratatui::layout::Rect;
 
 use super::help::told;
-use super::{header, plan};
+use super::{header, plan, proposal};
 use crate::domain::plan::Strength;
 use crate::tui::scene::Scene;
 use crate::tui::state::{Dialog, KEEP_CHOICES, PlanView};
@@ -42,6 +44,11 @@ pub fn draw(canvas: &mut Canvas<'_>, screen: Rect, scene: &Scene<'_>, open: &Dia
             );
             ("end runner".to_owned(), sentence(&text, width, Role::Text))
         }
+        Dialog::Why(view) => ("why".to_owned(), why::lines(scene, view, width)),
+        Dialog::Proposal(asked) => ("a rule asks".to_owned(), proposal::lines(asked, scene, width)),
+        Dialog::Setting { rule, mode, view } => {
+            (rule.name(), setting::lines(scene, (*rule, *mode, view), width))
+        }
         Dialog::Details(subject) => details::lines(scene, subject, width),
         Dialog::Quit { loads } => {
             let names: Vec<&str> = loads.iter().map(|name| name.short()).collect();
@@ -59,7 +66,7 @@ pub fn draw(canvas: &mut Canvas<'_>, screen: Rect, scene: &Scene<'_>, open: &Dia
     dialog::draw(canvas, if fits { below } else { under_level }, &title, (&lines, scroll));
 }
 
-fn sentence(text: &str, width: usize, role: Role) -> Vec<Line> {
+pub(super) fn sentence(text: &str, width: usize, role: Role) -> Vec<Line> {
     wrap(text, width).into_iter().map(|line| vec![span(line, role)]).collect()
 }
 

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::models::{draw_position, how_shown};
 use crate::domain::event::{Event, EventBody};
 use crate::domain::plan::Verdict;
+use crate::domain::rule::RuleMode;
 use crate::tui::rows;
 use crate::tui::scene::Scene;
 use crate::tui::theme::Role;
@@ -114,13 +115,23 @@ fn draw_event(canvas: &mut Canvas<'_>, row: Rect, scene: &Scene<'_>, event: &Eve
 fn titled(event: &Event) -> String {
     match &event.body {
         EventBody::LevelChanged { to, .. } => format!("{} {}", badge::glyph(*to), to.word()),
-        body => body.title(),
+        body => without_object(body.title()),
     }
+}
+
+/// A verb that asks for its object stands alone in a title.
+fn without_object(title: String) -> String {
+    let verbs = [("run command for", "command"), ("lift limit of", "lift limit")];
+    let found = verbs.into_iter().find(|(verb, _)| title.starts_with(verb));
+    found.map_or(title.clone(), |(verb, alone)| title.replacen(verb, alone, 1))
 }
 
 fn role_of(event: &Event) -> Role {
     match &event.body {
-        EventBody::OomKill { .. } | EventBody::RuntimeDown { .. } => Role::Bad,
+        EventBody::OomKill { .. }
+        | EventBody::RuntimeDown { .. }
+        | EventBody::HookRan { result: Err(_), .. } => Role::Bad,
+        EventBody::Proposed { mode: RuleMode::Confirm, .. } => Role::Accent,
         EventBody::ActionEnded { outcome, .. } => match outcome.result {
             Verdict::Failed { .. } | Verdict::Stuck => Role::Bad,
             Verdict::Done => Role::Good,

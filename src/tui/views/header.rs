@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use crate::domain::bytes::Bytes;
 use crate::domain::component::ComponentKind;
 use crate::domain::level::{Headroom, Level};
+use crate::domain::rule::RuleMode;
 use crate::domain::snapshot::{Mode, Snapshot};
 use crate::domain::time::Span as TimeSpan;
 use crate::tui::rows;
@@ -101,6 +102,13 @@ fn draw_where(canvas: &mut Canvas<'_>, row: Rect, snapshot: &Snapshot, from: u16
     };
     let profile = snapshot.profile.name.as_str();
     let named = format!("profile {profile}");
+    let rules = rules_stand(snapshot).unwrap_or_default();
+    let mode = match (mode, rules) {
+        ("", rules) => rules,
+        (mode, rules) if rules.is_empty() => mode.to_owned(),
+        (mode, rules) => format!("{rules} · {mode}"),
+    };
+    let mode = mode.as_str();
     // Which machine it is counts most where several windows look alike.
     for pieces in [[host, &named, mode], [host, profile, mode], [host, "", mode], ["", "", mode]] {
         let pieces: Vec<&str> = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
@@ -109,6 +117,13 @@ fn draw_where(canvas: &mut Canvas<'_>, row: Rect, snapshot: &Snapshot, from: u16
             return canvas.text_right(room, &text, Role::Dim);
         }
     }
+}
+
+/// That rules may do something by themselves must be seen without looking for
+/// it; that they only observe needs no word.
+fn rules_stand(snapshot: &Snapshot) -> Option<String> {
+    let furthest = rows::furthest_mode(snapshot.policy.as_deref()?)?;
+    (furthest >= RuleMode::Confirm).then(|| format!("rules: {furthest}"))
 }
 
 /// The bar, or why there is none.
@@ -134,10 +149,16 @@ fn no_memory(snapshot: &Snapshot) -> String {
 /// else the selected row's.
 fn picked(scene: &Scene<'_>) -> Vec<Range<Bytes>> {
     let plan = match &scene.ui.dialog {
-        Some(Dialog::Cleanup { plan, .. } | Dialog::Confirm { plan, .. }) => plan,
-        _ => return picked_row(scene).into_iter().collect(),
+        Some(Dialog::Cleanup { plan, .. } | Dialog::Confirm { plan, .. }) => match plan {
+            PlanView::Ready(plan) => plan,
+            PlanView::Waiting | PlanView::Refused(_) => return Vec::new(),
+        },
+        Some(Dialog::Proposal(asked)) => &asked.plan,
+        _ => match rows::selected_rule(scene.snapshot, scene.ui).and_then(|row| row.level()) {
+            Some(level) => &level.plan,
+            None => return picked_row(scene).into_iter().collect(),
+        },
     };
-    let PlanView::Ready(plan) = plan else { return Vec::new() };
     let models = plan.steps.iter().filter_map(|step| scene.snapshot.model(step.action.model()?));
     models.filter_map(|model| load_line::share_of_model(scene.snapshot, model)).collect()
 }

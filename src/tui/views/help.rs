@@ -11,7 +11,7 @@ use crate::tui::widgets::dialog;
 use crate::tui::widgets::table::draw_line;
 
 /// What the screen's words mean: word, meaning.
-const LEGEND: [(&str, &str); 19] = [
+const LEGEND: [(&str, &str); 24] = [
     ("used", "total − available: what the system cannot hand out without swapping"),
     ("available", "what new programs can get: free, and cache that can be given back"),
     ("█ models", "what loaded models hold in used memory, by the best figure of each"),
@@ -30,6 +30,11 @@ const LEGEND: [(&str, &str); 19] = [
     ("≥ 4 min", "idle at least so long: it has not been used since plimsoll looked"),
     ("remote", "on another machine: in no plan, and not in the load line"),
     ("◈ pin", "pinned: in no plan"),
+    ("off", "a rule that is not looked at"),
+    ("observe", "a rule that says what it would do, and does nothing"),
+    ("confirm", "a rule that asks here first; where nobody looks it only observes"),
+    ("act", "a rule that acts by itself"),
+    ("stays", "what a plan leaves alone, and why"),
     ("● ▲ ◆ ✖", "normal, warning, critical, emergency: the worst signal, which is named"),
 ];
 

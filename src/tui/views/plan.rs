@@ -1,7 +1,8 @@
 //! A plan being carried out, and what came of it: bytes expected and bytes
 //! that came back, side by side.
 
-use crate::domain::plan::{Outcome, Plan, Purpose, RunningPlan, Step, Verdict};
+use crate::domain::bytes::Bytes;
+use crate::domain::plan::{Action, Outcome, Plan, Purpose, RunningPlan, Step, Verdict};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Span, cells, span, wrap};
 use crate::tui::widgets::figures::{UNKNOWN, or_unknown};
@@ -30,16 +31,40 @@ pub fn title(running: &RunningPlan) -> String {
             let step = (running.outcomes.len() + 1).min(running.plan.steps.len());
             format!("{name}: step {step} of {}", running.plan.steps.len())
         }
+        Some(_) if !frees(&running.plan) => format!("{name}: {}", done_of(running)),
         Some(_) => {
-            format!("{name}: {} came back, {} expected", running.freed(), running.plan.expected())
+            let expected = expected_back(&running.plan);
+            format!("{name}: {} came back, {expected} expected", running.freed())
         }
     }
+}
+
+/// Its point is that bytes come back.
+fn frees(plan: &Plan) -> bool {
+    !matches!(plan.purpose, Purpose::Undo | Purpose::Restore | Purpose::Preload)
+}
+
+fn done_of(running: &RunningPlan) -> String {
+    let is_done = |outcome: &&Outcome| matches!(outcome.result, Verdict::Done | Verdict::Already);
+    let done = running.outcomes.iter().filter(is_done).count();
+    format!("{done} of {} done", running.plan.steps.len())
+}
+
+/// Without what is then loaded again.
+fn expected_back(plan: &Plan) -> Bytes {
+    let taken_away = plan.steps.iter().filter(|step| !is_load(step));
+    taken_away.filter_map(|step| step.expected).map(|footprint| footprint.bytes).sum()
+}
+
+fn is_load(step: &Step) -> bool {
+    matches!(step.action, Action::Load { .. })
 }
 
 /// The same in fewer words: `cleanup force gave 3.6 GiB`.
 pub fn short_title(running: &RunningPlan) -> String {
     match running.ended {
         None => title(running),
+        Some(_) if !frees(&running.plan) => title(running),
         Some(_) => format!("{} gave {}", name(&running.plan), running.freed()),
     }
 }
@@ -78,7 +103,10 @@ fn ended_line(outcome: &Outcome) -> Vec<Span<'static>> {
     let (mark, role, told) = match &outcome.result {
         Verdict::Done => {
             let freed = outcome.freed.map_or_else(
-                || format!("gone in {took}, bytes {UNKNOWN}"),
+                || match outcome.action.takes_away() {
+                    true => format!("gone in {took}, bytes {UNKNOWN}"),
+                    false => format!("done in {took}"),
+                },
                 |freed| format!("{freed} came back in {took}, {expected} expected"),
             );
             ("✓ ", Role::Good, freed)
@@ -101,14 +129,14 @@ fn ended_line(outcome: &Outcome) -> Vec<Span<'static>> {
 /// who agrees must have read all of it.
 pub fn proposed_lines(plan: &Plan, room: usize) -> Vec<Vec<Span<'static>>> {
     let mut lines = Vec::with_capacity(plan.steps.len() + plan.kept.len() + 4);
-    let subjects = plan.steps.iter().map(|step| step.action.subject().chars().count());
-    let width = subjects.max().unwrap_or_default();
+    let what = |step: &Step| format!("{} {}", step.action.verb(), step.action.subject());
+    let width = plan.steps.iter().map(|step| what(step).chars().count()).max().unwrap_or_default();
     for (number, step) in plan.steps.iter().enumerate() {
         let bytes = step.expected.map(|footprint| footprint.bytes);
         let source = step.expected.map_or("", |footprint| footprint.source.word());
         let head = vec![
             span(format!("{} ", number + 1), Role::Dim),
-            span(format!("{} {:<width$}  ", step.action.verb(), step.action.subject()), Role::Text),
+            span(format!("{:<width$}  ", what(step)), Role::Text),
             span(format!("{:>8}", or_unknown(bytes)), Role::Text),
         ];
         lines.extend(with_words(head, &[source, "  ", &step.reason].concat(), room));
@@ -130,8 +158,10 @@ pub fn proposed_lines(plan: &Plan, room: usize) -> Vec<Vec<Span<'static>>> {
         let head = vec![span("  stays ", Role::Dim), span(kept.name.clone(), Role::Text)];
         lines.extend(with_words(head, &kept.reason, room));
     }
-    lines.push(Vec::new());
-    lines.push(sum(plan));
+    if plan.target.is_some() || !plan.steps.is_empty() {
+        lines.push(Vec::new());
+        lines.push(sum(plan));
+    }
     lines
 }
 
@@ -147,9 +177,20 @@ fn with_words(mut head: Vec<Span<'static>>, words: &str, room: usize) -> Vec<Vec
     std::iter::once(head).chain(below).collect()
 }
 
+/// What comes back, and what is taken again where something is loaded.
 fn sum(plan: &Plan) -> Vec<Span<'static>> {
-    let mut line =
-        vec![span("expected back ", Role::Dim), span(plan.expected().to_string(), Role::Accent)];
+    let loads: Vec<&Step> = plan.steps.iter().filter(|step| is_load(step)).collect();
+    let mut line = Vec::new();
+    if loads.is_empty() || loads.len() < plan.steps.len() {
+        line.push(span("expected back ", Role::Dim));
+        line.push(span(expected_back(plan).to_string(), Role::Accent));
+    }
+    if !loads.is_empty() {
+        let before = if line.is_empty() { "expected to take " } else { ", then taken again " };
+        let taken: Bytes = loads.iter().filter_map(|step| step.expected).map(|f| f.bytes).sum();
+        line.push(span(before, Role::Dim));
+        line.push(span(or_unknown(Some(taken).filter(|taken| !taken.is_zero())), Role::Accent));
+    }
     if let Some(target) = plan.target {
         line.push(span(format!(" of {target} wanted"), Role::Dim));
     }

@@ -1,14 +1,20 @@
 //! Details of one row: every figure with what it is and where it comes from.
 
 use super::sentence;
-use crate::domain::component::Component;
-use crate::domain::event::Event;
+use crate::domain::component::{Component, ComponentKind};
+use crate::domain::event::{Event, EventBody};
+use crate::domain::group::Group;
 use crate::domain::model::{InstalledModel, ModelName, ModelView};
+use crate::domain::plan::{Action, Outcome};
 use crate::domain::process::{Process, ProcessKey, ProcessRole};
+use crate::domain::rule::{Deed, Target};
+use crate::domain::text::clean;
+use crate::tui::rows;
 use crate::tui::scene::Scene;
 use crate::tui::state::Subject;
 use crate::tui::theme::Role;
 use crate::tui::views::help::told;
+use crate::tui::views::{plan, policy};
 use crate::tui::widgets::canvas::span;
 use crate::tui::widgets::dialog::Line;
 use crate::tui::widgets::figures::{
@@ -38,6 +44,10 @@ pub fn lines(scene: &Scene<'_>, subject: &Subject, width: usize) -> (String, Vec
                 None => facts.lines = sentence("it is no longer kept", width, Role::Dim),
             }
             format!("event {number}")
+        }
+        Subject::Rule(rule) => {
+            facts.lines = policy::details(scene, *rule, width);
+            rule.name()
         }
     };
     (title, facts.lines)
@@ -133,8 +143,45 @@ fn component(facts: &mut Facts, scene: &Scene<'_>, component: &Component) {
     facts.add("state", component.state.as_deref().unwrap_or_default());
     let pinned = if component.pinned { ", pinned: in no plan" } else { "" };
     facts.add("priority", format!("{}{pinned}", component.priority));
+    if component.kind != ComponentKind::Model {
+        facts.add("may be done", allowed(component));
+    }
+    if let Some(group) = rows::group_of(scene.snapshot, component) {
+        group_facts(facts, group);
+    }
     if let Some(key) = component.process {
         process(facts, scene, key);
+    }
+}
+
+/// What the config allows, in its order.
+fn allowed(component: &Component) -> String {
+    if component.allowed.is_empty() {
+        return "nothing: the config allows no action on it".to_owned();
+    }
+    component.allowed.iter().map(deed).collect::<Vec<_>>().join(", ")
+}
+
+fn deed(deed: &Deed) -> String {
+    match deed {
+        Deed::Command { words } => format!("run {}", clean(&words.join(" "))),
+        Deed::Limit { to } => format!("limit to {to}"),
+        Deed::Kill => "end, then kill".to_owned(),
+        deed => deed.verb().to_owned(),
+    }
+}
+
+fn group_facts(facts: &mut Facts, group: &Group) {
+    facts.heading("its control group");
+    facts.add("used", or_unknown(group.used));
+    facts.add("limit", group.limit.map_or("none is set".to_owned(), |limit| limit.to_string()));
+    facts.add(
+        "stalled",
+        group.stalled.map_or(String::new(), |share| format!("{share:.1} % of 10 s")),
+    );
+    facts.add("oom kills", group.oom_kills.map_or(String::new(), grouped));
+    if group.is_paused {
+        facts.add("paused", "yes: it holds its memory and does not run");
     }
 }
 
@@ -177,4 +224,63 @@ fn event(facts: &mut Facts, scene: &Scene<'_>, event: &Event) {
     facts.add("kind", event.body.kind().word());
     facts.add("what", event.body.title());
     facts.add("in full", event.body.text());
+    match &event.body {
+        EventBody::ActionStarted { action, .. } => action_facts(facts, action),
+        EventBody::ActionEnded { outcome, .. } => outcome_facts(facts, outcome),
+        EventBody::Proposed { plan: proposed, mode, .. } => {
+            facts.add("mode", format!("{mode}: {}", policy::meaning(*mode)));
+            facts.heading("the plan");
+            let width = usize::from(facts.width);
+            facts.lines.extend(plan::proposed_lines(proposed, width));
+        }
+        EventBody::HookRan { of, hook, result } => {
+            facts.add("hook", clean(hook));
+            facts.add("told of", format!("event {of}"));
+            let name = if result.is_ok() { "it said" } else { "it failed" };
+            let (Ok(said) | Err(said)) = result;
+            facts.add(name, clean(said));
+        }
+        _ => {}
+    }
+}
+
+fn outcome_facts(facts: &mut Facts, outcome: &Outcome) {
+    facts.add("expected", or_unknown(outcome.expected));
+    facts.add("came back", or_unknown(outcome.freed));
+    let (before, after) = (outcome.available_before, outcome.available_after);
+    if before.is_some() || after.is_some() {
+        let text = format!("{} before, {} after", or_unknown(before), or_unknown(after));
+        facts.add("available", text);
+    }
+    facts.add("took", outcome.took_text());
+    action_facts(facts, &outcome.action);
+    if let Some(output) = &outcome.output {
+        facts.add("it said", clean(output));
+    }
+}
+
+/// The words of a command: what exactly was run.
+fn action_facts(facts: &mut Facts, action: &Action) {
+    match action {
+        Action::Run { words }
+        | Action::Component { deed: Deed::Command { words } | Deed::Load { words }, .. } => {
+            facts.add("command", clean(&words.join(" ")));
+        }
+        Action::Component { deed: what, target, .. } => {
+            facts.add("action", deed(what));
+            facts.add("done to", target_in_words(target));
+        }
+        _ => {}
+    }
+}
+
+fn target_in_words(target: &Target) -> String {
+    match target {
+        Target::Process { key } => format!("process {}", key.pid),
+        Target::Container { id, name } => {
+            format!("container {} ({})", clean(name), id.get(..12).unwrap_or(id))
+        }
+        Target::Unit { name, is_user: true } => format!("{}, of the user's manager", clean(name)),
+        Target::Unit { name, is_user: false } => clean(name),
+    }
 }

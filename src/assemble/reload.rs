@@ -1,0 +1,268 @@
+//! Reads the config again while the engine runs: when its file changed, on
+//! SIGHUP where that is asked for, and when it was written from here. What is
+//! wrong is told with its line, and the config in force stays.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+use crate::config::LoadedConfig;
+use crate::domain::Bytes;
+use crate::engine::FaultSender;
+
+use super::{notes, settings};
+
+/// How often the file is looked at: sooner than somebody who saved it wonders.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// A file that is being written is not read half: it must stay as it is for
+/// so long.
+const SETTLES_IN: Duration = Duration::from_millis(200);
+
+/// What settles never is read anyway after so many looks.
+const SETTLING_LOOKS: u32 = 10;
+
+/// What is told of the config, and of what it says of itself.
+const FAULT: &str = "config";
+const NOTES: &str = "settings";
+
+/// Sections that a running engine follows; the rest counts from the next start.
+const FOLLOWED: [&str; 6] = ["profile", "interval", "levels", "rules", "components", "hooks"];
+
+/// What became of reading the config again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reread {
+    /// It is in force; also where nothing was different.
+    Taken { changes: usize, note: String },
+    /// The one before stays; why.
+    Refused { fault: String },
+}
+
+/// Has the config read now, from anywhere.
+#[derive(Clone)]
+pub struct Poke(mpsc::Sender<Asked>);
+
+/// Who waits for what becomes of it.
+type Asked = oneshot::Sender<Reread>;
+
+/// More need not wait: each reading is of the newest file.
+const ASKING: usize = 4;
+
+impl Poke {
+    pub fn now(&self) {
+        let (nobody, _) = oneshot::channel();
+        // A full queue reads it soon enough.
+        drop(self.0.try_send(nobody));
+    }
+}
+
+/// The task that follows the config. Dropped, it ends.
+pub struct Reloading {
+    poke: Poke,
+    outcomes: watch::Receiver<Option<Reread>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Reloading {
+    pub fn poke(&self) -> Poke {
+        self.poke.clone()
+    }
+
+    /// Reads it again now, and answers what became of that; `None` if nobody
+    /// follows it any more.
+    pub async fn reload_now(&self) -> Option<Reread> {
+        let (asked, answer) = oneshot::channel();
+        self.poke.0.send(asked).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// What became of it each time; `None` before the first.
+    pub fn outcomes(&self) -> watch::Receiver<Option<Reread>> {
+        self.outcomes.clone()
+    }
+
+    /// From now on SIGHUP reads the config again, and ends nothing.
+    pub(super) fn on_hangup(&mut self) -> io::Result<()> {
+        let mut hangups = signal(SignalKind::hangup())?;
+        let poke = self.poke();
+        self.tasks.push(tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                poke.now();
+            }
+        }));
+        Ok(())
+    }
+}
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Follows the config from here on. `total`: the memory its limits are for.
+/// Must run inside a tokio runtime.
+pub fn start(config: LoadedConfig, total: Bytes, faults: FaultSender) -> Reloading {
+    let (poke, asked) = mpsc::channel(ASKING);
+    let (outcome, outcomes) = watch::channel(None);
+    let follower = Follower { config, total, faults, outcome };
+    let tasks = vec![tokio::spawn(follower.follow(asked))];
+    Reloading { poke: Poke(poke), outcomes, tasks }
+}
+
+/// What tells one state of a file and its folder from another. Their modes and
+/// times of change are in it: who may write them decides over commands.
+type Seen = Vec<Option<[u64; 6]>>;
+
+struct Follower {
+    config: LoadedConfig,
+    total: Bytes,
+    faults: FaultSender,
+    outcome: watch::Sender<Option<Reread>>,
+}
+
+impl Follower {
+    async fn follow(mut self, mut asks: mpsc::Receiver<Asked>) {
+        let path = self.config.paths.config_file.clone();
+        // It may have changed since it was loaded, so the first look reads it.
+        let mut seen: Option<Seen> = None;
+        loop {
+            let asked = match timeout(LOOK_EVERY, asks.recv()).await {
+                Ok(None) => return,
+                Ok(asked) => asked,
+                Err(_) => None,
+            };
+            let now = look(path.clone()).await;
+            if asked.is_none() && seen.as_ref() == Some(&now) {
+                continue;
+            }
+            seen = Some(settled(path.clone(), now).await);
+            let outcome = self.reread().await;
+            let is_news = match &outcome {
+                Reread::Taken { changes, .. } => *changes > 0 || self.was_refused(),
+                Reread::Refused { .. } => true,
+            };
+            if asked.is_some() || is_news {
+                self.outcome.send_replace(Some(outcome.clone()));
+            }
+            // Nobody may wait for it.
+            asked.map(|asked| asked.send(outcome).ok());
+        }
+    }
+
+    async fn reread(&mut self) -> Reread {
+        let (config, total) = (self.config.clone(), self.total);
+        let read = spawn_blocking(move || {
+            let new = config.again()?;
+            settings::regime(&new, total)?;
+            anyhow::Ok(new)
+        });
+        let read = read.await.unwrap_or_else(|_| Err(anyhow!("reading it did not end")));
+        match read {
+            Ok(new) => self.take(new).await,
+            Err(error) => {
+                // On one line, as notices and logs are.
+                let fault = format!("{error:#}; the settings before stay").replace('\n', "; ");
+                self.faults.tell(FAULT, fault.clone());
+                Reread::Refused { fault }
+            }
+        }
+    }
+
+    fn was_refused(&self) -> bool {
+        matches!(*self.outcome.borrow(), Some(Reread::Refused { .. }))
+    }
+
+    async fn take(&mut self, new: LoadedConfig) -> Reread {
+        self.faults.withdraw(FAULT);
+        let said = notes(&new);
+        match said.is_empty() {
+            _ if said == notes(&self.config) => {}
+            true => self.faults.withdraw(NOTES),
+            false => self.faults.tell(NOTES, said.join("; ")),
+        }
+        let changed = changed(&self.config, &new);
+        let (changes, note) = (changed.len(), note(&changed));
+        if changes > 0 {
+            let configured = settings::configured(&new, self.total, note.clone());
+            self.faults.configure(configured).await;
+        }
+        self.config = new;
+        Reread::Taken { changes, note }
+    }
+}
+
+/// The keys whose values differ.
+fn changed<'a>(old: &'a LoadedConfig, new: &'a LoadedConfig) -> BTreeSet<&'a str> {
+    let keys = old.settings.keys().chain(new.settings.keys());
+    let value = |config: &'a LoadedConfig, key: &str| config.settings.get(key).map(|s| &s.value);
+    keys.filter(|key| value(old, key) != value(new, key)).map(String::as_str).collect()
+}
+
+fn note(changed: &BTreeSet<&str>) -> String {
+    let is_followed = |key: &&str| FOLLOWED.contains(&key.split('.').next().unwrap_or_default());
+    let later: Vec<String> =
+        changed.iter().filter(|key| !is_followed(key)).map(|key| format!("`{key}`")).collect();
+    let said = match changed.len() {
+        0 => "config read again: nothing changed".to_owned(),
+        1 => "config read again: 1 change".to_owned(),
+        changes => format!("config read again: {changes} changes"),
+    };
+    match later.len() {
+        0 => said,
+        1 => format!("{said}; {} counts from the next start", later[0]),
+        _ => format!("{said}; {} count from the next start", later.join(", ")),
+    }
+}
+
+/// The file as it is once it has stayed so for a while.
+async fn settled(path: Option<PathBuf>, mut seen: Seen) -> Seen {
+    for _ in 0..SETTLING_LOOKS {
+        sleep(SETTLES_IN).await;
+        let now = look(path.clone()).await;
+        if now == seen {
+            break;
+        }
+        seen = now;
+    }
+    seen
+}
+
+/// On another thread: a folder may hang.
+async fn look(path: Option<PathBuf>) -> Seen {
+    let look = spawn_blocking(move || {
+        let folder = path.as_deref().and_then(Path::parent).map(Path::to_owned);
+        vec![path.as_deref().and_then(of_file), folder.as_deref().and_then(of_folder)]
+    });
+    look.await.unwrap_or_default()
+}
+
+fn of_file(path: &Path) -> Option<[u64; 6]> {
+    let seen = std::fs::metadata(path).ok()?;
+    let time =
+        |seconds: i64, nanos: i64| (seconds as u64).wrapping_mul(1_000_000_000) + nanos as u64;
+    Some([
+        seen.dev(),
+        seen.ino(),
+        seen.size(),
+        time(seen.mtime(), seen.mtime_nsec()),
+        time(seen.ctime(), seen.ctime_nsec()),
+        u64::from(seen.mode()),
+    ])
+}
+
+/// Other files come and go in a folder: only whose it is counts.
+fn of_folder(path: &Path) -> Option<[u64; 6]> {
+    let seen = std::fs::metadata(path).ok()?;
+    Some([seen.dev(), seen.ino(), u64::from(seen.uid()), 0, 0, u64::from(seen.mode())])
+}

@@ -1,0 +1,313 @@
+//! `plimsoll service`: the guard as a service of the system. Shows what it
+//! would write, asks, and says or runs the commands that start it.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Subcommand;
+
+use crate::act::lock::{Holder, Lock};
+use crate::act::service::{Manager, ServiceFile, Started, There};
+use crate::assemble;
+use crate::config::difference;
+use crate::domain::text::clean_bytes;
+
+use super::Context;
+use super::exit::{ExitCode, WrongUsage};
+
+#[derive(Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Write the file that has the system start the guard
+    #[command(after_help = "\
+Shows the file first and asks. An existing file is never overwritten. Flags such
+as --config and --ollama that stand here are given to the guard.
+
+  plimsoll service install --yes --start")]
+    Install {
+        #[command(flatten)]
+        which: Which,
+        /// Write without asking
+        #[arg(long)]
+        yes: bool,
+        /// Also run the commands that start it
+        #[arg(long)]
+        start: bool,
+    },
+    /// Remove that file
+    Uninstall {
+        #[command(flatten)]
+        which: Which,
+        /// Remove without asking
+        #[arg(long)]
+        yes: bool,
+        /// Run the commands that stop it, first
+        #[arg(long)]
+        stop: bool,
+    },
+    /// Whether it is installed as this plimsoll would, and a guard runs
+    #[command(after_help = "\
+Exit codes: 0 installed and running, 1 not so, 2 usage or config.")]
+    Status {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Which {
+    /// The service of the whole system, with a user of its own; needs root
+    #[arg(long)]
+    system: bool,
+}
+
+pub fn run(command: &ServiceCommand, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
+    match command {
+        ServiceCommand::Install { which, yes, start } => {
+            let file = file(*which, context)?;
+            if !which.system {
+                // With a config that is wrong the guard would not start.
+                context.config()?;
+            }
+            install(&file, (*yes, *start), out)
+        }
+        ServiceCommand::Uninstall { which, yes, stop } => {
+            uninstall(&file(*which, context)?, (*yes, *stop), out)
+        }
+        ServiceCommand::Status { which } => status(&file(*which, context)?, context, out),
+    }
+}
+
+/// The file this machine's manager would be given.
+fn file(which: Which, context: &Context) -> Result<ServiceFile> {
+    let manager = Manager::of_this_machine(which.system).ok_or(WrongUsage(
+        "there is no service of the whole system on macOS, leave out --system",
+    ))?;
+    let folder = |name: &str| context.surroundings.variable(name).map(PathBuf::from);
+    let home = folder("HOME").filter(|home| home.is_absolute());
+    let home = match manager {
+        Manager::SystemdSystem => home.unwrap_or_default(),
+        _ => home.context("find the home folder: HOME is not set")?,
+    };
+    let config = folder("XDG_CONFIG_HOME").filter(|folder| folder.is_absolute());
+    let config = config.unwrap_or_else(|| home.join(".config"));
+    let program = std::env::current_exe().context("find this program")?;
+    let started = Started { program, arguments: arguments(context)? };
+    Ok(ServiceFile::new(manager, manager.path(&home, &config), (&started, &home))?)
+}
+
+/// What the guard is started with: a service knows no folder one stands in.
+fn arguments(context: &Context) -> Result<Vec<String>> {
+    let flags = &context.flags;
+    let mut words = vec!["guard".to_owned()];
+    let mut folder = |flag: &str, path: &Option<PathBuf>| -> Result<()> {
+        let Some(path) = path else { return Ok(()) };
+        let path = std::path::absolute(path).with_context(|| format!("find {}", path.display()))?;
+        let path = path.to_str().ok_or_else(|| anyhow!("{} is no UTF-8", path.display()))?;
+        words.extend([flag.to_owned(), path.to_owned()]);
+        Ok(())
+    };
+    folder("--config", &flags.config)?;
+    folder("--data-dir", &flags.data_dir)?;
+    let plain = [("--ollama", &flags.ollama), ("--interval", &flags.interval)];
+    for (flag, value) in plain {
+        words.extend(value.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+    }
+    Ok(words)
+}
+
+fn install(
+    file: &ServiceFile,
+    (yes, start): (bool, bool),
+    out: &mut dyn Write,
+) -> Result<ExitCode> {
+    let path = file.path.display();
+    match file.there()? {
+        There::Same => writeln!(out, "{path} is installed already, just so.")?,
+        There::Other { text, .. } => {
+            write!(out, "{}", difference::unified(&path.to_string(), &text, &file.text))?;
+            bail!(
+                "{path} exists, is another and was left as it is\nhint: the difference is above; `plimsoll service uninstall` removes one that plimsoll wrote"
+            );
+        }
+        There::Nothing => {
+            writeln!(out, "Would write {path}:\n\n{}", file.text)?;
+            can_be_started(file)?;
+            needs_root(file)?;
+            if !agreed(yes, "Write it?", out)? {
+                writeln!(out, "Nothing was written.")?;
+                return Ok(ExitCode::Failed);
+            }
+            file.write()?;
+            writeln!(out, "Written: {path}")?;
+        }
+    }
+    let commands = file.manager.starting(&file.path);
+    match start {
+        true => run_all(&commands, out)?,
+        false => name_all("To start it, now and from now on:", &commands, out)?,
+    }
+    if file.manager == Manager::SystemdUser {
+        writeln!(out, "It runs while you are logged in; always: loginctl enable-linger")?;
+    }
+    Ok(ExitCode::Done)
+}
+
+fn uninstall(
+    file: &ServiceFile,
+    (yes, stop): (bool, bool),
+    out: &mut dyn Write,
+) -> Result<ExitCode> {
+    let path = file.path.display();
+    match file.there()? {
+        There::Nothing => {
+            writeln!(out, "{path} is not there: nothing to remove.")?;
+            return Ok(ExitCode::Done);
+        }
+        There::Other { is_ours: false, .. } => {
+            bail!("{path} was not written by plimsoll and was left as it is")
+        }
+        There::Other { text, .. } => {
+            writeln!(out, "{path} is not as this plimsoll would write it:\n")?;
+            writeln!(out, "{}", difference::unified(&path.to_string(), &file.text, &text))?;
+        }
+        There::Same => {}
+    }
+    writeln!(out, "Would remove {path}.")?;
+    needs_root(file)?;
+    let commands = file.manager.stopping(&file.path);
+    if !stop {
+        name_all("If it runs or is enabled, first:", &commands, out)?;
+    }
+    if !agreed(yes, "Remove it?", out)? {
+        writeln!(out, "Nothing was removed.")?;
+        return Ok(ExitCode::Failed);
+    }
+    if stop {
+        run_all(&commands, out)?;
+    }
+    file.remove()?;
+    writeln!(out, "Removed: {path}")?;
+    Ok(ExitCode::Done)
+}
+
+/// The service of the system sees none of these, and its user may not enter.
+const UNSEEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
+
+fn can_be_started(file: &ServiceFile) -> Result<()> {
+    let program = &file.program;
+    let is_unseen = UNSEEN.iter().any(|folder| program.starts_with(folder));
+    if file.manager == Manager::SystemdSystem && is_unseen {
+        bail!(
+            "the service of the whole system cannot reach {}\nhint: put the program elsewhere, as in /usr/local/bin, and install from there",
+            program.display()
+        );
+    }
+    Ok(())
+}
+
+fn needs_root(file: &ServiceFile) -> Result<()> {
+    let is_root = rustix::process::geteuid().is_root();
+    if file.manager == Manager::SystemdSystem && !is_root {
+        bail!("a service of the whole system needs root\nhint: the same with sudo before it");
+    }
+    Ok(())
+}
+
+/// A person's word, or `--yes`.
+fn agreed(yes: bool, question: &str, out: &mut dyn Write) -> Result<bool> {
+    if yes {
+        return Ok(true);
+    }
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Err(WrongUsage(
+            "there is no terminal to ask on, nothing was changed\nhint: --yes does it without asking",
+        )
+        .into());
+    }
+    write!(out, "{question} [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn name_all(what: &str, commands: &[Vec<String>], out: &mut dyn Write) -> Result<()> {
+    writeln!(out, "{what}")?;
+    for command in commands {
+        writeln!(out, "  {}", command.join(" "))?;
+    }
+    Ok(())
+}
+
+fn run_all(commands: &[Vec<String>], out: &mut dyn Write) -> Result<()> {
+    for command in commands {
+        writeln!(out, "+ {}", command.join(" "))?;
+        out.flush()?;
+        let (ended_well, said) = ask(command)?;
+        if !ended_well {
+            bail!("`{}` failed: {said}", command.join(" "));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a command ended well, and the first thing it said.
+fn ask(command: &[String]) -> Result<(bool, String)> {
+    let [program, arguments @ ..] = command else { bail!("there is no command to run") };
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("run {program}"))?;
+    let said = [&output.stdout, &output.stderr].map(|text| clean_bytes(text));
+    let said = said.into_iter().find(|said| !said.is_empty()).unwrap_or_default();
+    Ok((output.status.success(), said))
+}
+
+fn status(file: &ServiceFile, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
+    let there = file.there()?;
+    let told = match &there {
+        There::Nothing => "not installed".to_owned(),
+        There::Same => "installed as this plimsoll writes it".to_owned(),
+        There::Other { is_ours: true, .. } => {
+            "installed, not as this plimsoll writes it: changed, or of another version".to_owned()
+        }
+        There::Other { is_ours: false, .. } => "not written by plimsoll".to_owned(),
+    };
+    writeln!(out, "file     {}: {told}", file.path.display())?;
+    for (what, command) in file.manager.questions() {
+        writeln!(out, "{what:<8} {}", answer(&command))?;
+    }
+    let lock = match file.manager {
+        Manager::SystemdSystem => Some(assemble::system_lock_file()),
+        _ => assemble::lock_file(&context.config()?),
+    };
+    let (is_held, told) = guard(lock.as_deref());
+    writeln!(out, "guard    {told}")?;
+    let is_well = is_held && !matches!(there, There::Nothing);
+    Ok(if is_well { ExitCode::Done } else { ExitCode::Failed })
+}
+
+/// `enabled`, `inactive`: one word, where the manager answers.
+fn answer(question: &[String]) -> String {
+    match ask(question) {
+        Ok((_, said)) if !said.is_empty() && !said.contains(' ') => said,
+        Ok((_, said)) if !said.is_empty() => format!("unknown: {said}"),
+        Ok(_) => "unknown: it does not say".to_owned(),
+        Err(error) => format!("unknown: {error:#}"),
+    }
+}
+
+/// Whether the lock is held, and the words for it.
+fn guard(lock: Option<&Path>) -> (bool, String) {
+    let Some(lock) = lock else { return (false, "unknown: no folder for a lock".to_owned()) };
+    let shown = lock.display();
+    match Lock::holder(lock) {
+        Holder::Nobody => (false, format!("none: nobody holds {shown}")),
+        Holder::Somebody(Some(pid)) => (true, format!("pid {pid} holds {shown}")),
+        Holder::Somebody(None) => (true, format!("somebody holds {shown}")),
+        Holder::Unknown => (false, format!("unknown: {shown} cannot be read")),
+    }
+}

@@ -1,0 +1,109 @@
+//! What was paused or limited is taken back on recovery, over restarts too.
+
+use crate::domain::event::{EventBody, Origin};
+use crate::domain::plan::Purpose;
+use crate::domain::{Action, Debt, Deed, Plan, Step, Target};
+
+use super::super::input::Effect;
+use super::State;
+
+/// A debt that could not be paid so often is given up, and that is said.
+const ATTEMPTS: u8 = 3;
+
+/// What is owed, and how often its paying has failed.
+#[derive(Debug, Clone)]
+pub(super) struct Owed {
+    debt: Debt,
+    failed: u8,
+}
+
+impl From<Debt> for Owed {
+    fn from(debt: Debt) -> Self {
+        Owed { debt, failed: 0 }
+    }
+}
+
+impl State {
+    /// Before a deed is done: on disk, what will take it back.
+    pub(super) fn owe(&mut self, action: &Action) {
+        let Action::Component { id, name, target, deed } = action else { return };
+        let undo = match deed {
+            Deed::Pause => Deed::Resume,
+            Deed::Limit { .. } => Deed::Unlimit { to: self.limit_of(target) },
+            _ => return,
+        };
+        let debt = Debt { component: id.clone(), name: name.clone(), target: target.clone(), undo };
+        // What was owed before counts: it knows the first limit.
+        if !self.debts.iter().any(|owed| is_same(&owed.debt, &debt)) {
+            self.effects.push(Effect::Owe(debt.clone()));
+            self.debts.push(debt.into());
+        }
+    }
+
+    /// Whether this deed takes back what is owed.
+    pub(super) fn owes(&self, component: &str, deed: &Deed) -> bool {
+        self.debts.iter().any(|o| o.debt.component == component && o.debt.undo == *deed)
+    }
+
+    fn limit_of(&self, target: &Target) -> Option<crate::domain::Bytes> {
+        self.readings.groups().iter().find(|group| group.target() == *target)?.limit
+    }
+
+    /// A deed has ended: what it paid is no longer owed, and what was never
+    /// done is not either.
+    pub(super) fn settle_debt(&mut self, action: &Action, is_done: bool) {
+        let Action::Component { id, target, deed, .. } = action else { return };
+        let is_it = |owed: &Owed| owed.debt.component == *id && owed.debt.target == *target;
+        let is_over = match deed {
+            Deed::Pause | Deed::Limit { .. } => !is_done,
+            Deed::Resume | Deed::Unlimit { .. } => is_done || self.has_failed_for_good(id),
+            deed => deed.ends() && is_done,
+        };
+        if !is_over {
+            return;
+        }
+        for owed in self.debts.extract_if(.., |owed| is_it(owed)) {
+            self.effects.push(Effect::Settle(owed.debt));
+        }
+    }
+
+    fn has_failed_for_good(&mut self, component: &str) -> bool {
+        let Some(owed) = self.debts.iter_mut().find(|owed| owed.debt.component == component) else {
+            return false;
+        };
+        owed.failed += 1;
+        let is_over = owed.failed >= ATTEMPTS;
+        if is_over {
+            let (verb, name) = (owed.debt.undo.verb(), owed.debt.name.clone());
+            let text = format!("{verb} {name}: given up after {ATTEMPTS} attempts");
+            self.tell(EventBody::Note { text });
+        }
+        is_over
+    }
+
+    /// Takes back what is owed; false where nothing is.
+    pub(super) fn begin_restore(&mut self) -> bool {
+        let step = |owed: &Owed| Step {
+            action: Action::Component {
+                id: owed.debt.component.clone(),
+                name: owed.debt.name.clone(),
+                target: owed.debt.target.clone(),
+                deed: owed.debt.undo.clone(),
+            },
+            expected: None,
+            reason: "memory has recovered".into(),
+        };
+        let steps: Vec<Step> = self.debts.iter().map(step).collect();
+        let has_some = !steps.is_empty();
+        if has_some {
+            let plan = Plan { purpose: Purpose::Restore, target: None, steps, kept: Vec::new() };
+            self.begin_plan(plan, Origin::Rule);
+        }
+        has_some
+    }
+}
+
+fn is_same(one: &Debt, other: &Debt) -> bool {
+    let kind = |debt: &Debt| std::mem::discriminant(&debt.undo);
+    one.component == other.component && one.target == other.target && kind(one) == kind(other)
+}

@@ -1,0 +1,370 @@
+//! The guard: what the rules want is said, asked or done, after each sample.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::event::{EventBody, Origin};
+use crate::domain::guard::Proposal;
+use crate::domain::level::Headroom;
+use crate::domain::plan::{Keep, Kept, Purpose};
+use crate::domain::snapshot::Mode;
+use crate::domain::{
+    Action, Activity, Bytes, Level, ModelName, Moment, Monotonic, Percent, Plan, RuleMode, Step,
+};
+use crate::policy::guard::{self, Situation};
+use crate::policy::plan;
+use crate::policy::restraint::Restraint;
+
+use super::State;
+use super::actions::Unloaded;
+
+/// How long memory must have been normal before what was taken away is given
+/// back: longer than a level's dwell, so that the two do not chase each other.
+const RECOVERED: Duration = Duration::from_secs(60);
+
+/// How long a model that has grown must have been idle to be recycled.
+const IDLE_TO_RECYCLE: Duration = Duration::from_secs(60);
+
+/// Weights on disk to what they take loaded, at a usual context: the cache
+/// and the buffers of recorded models are less than this beside them.
+const LOADED_SHARE: Percent = Percent::new(120.0);
+
+/// Ends of the kill switch without memory falling below it.
+const KILLS_AT_MOST: usize = 2;
+
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    pub(super) restraint: Restraint,
+    proposal: Option<Arc<Proposal>>,
+    proposals: u64,
+    /// The level that stood when a person refused: it is not asked again.
+    refused: Option<Monotonic>,
+    /// The level whose own commands have run.
+    ran: Option<Monotonic>,
+    switch: Switch,
+    /// Loaded by the preload list, or tried: once each.
+    preloaded: BTreeSet<ModelName>,
+}
+
+/// The kill switch since memory went past it.
+#[derive(Debug, Default)]
+struct Switch {
+    past_since: Option<Monotonic>,
+    /// Components it has ended, or tried to.
+    tried: Vec<String>,
+    has_given_up: bool,
+}
+
+impl Guard {
+    pub(super) fn proposal(&self) -> Option<Arc<Proposal>> {
+        self.proposal.clone()
+    }
+}
+
+/// What a plan is made of, whatever its bytes are at the moment.
+fn key(plan: &Plan, mode: RuleMode) -> String {
+    let step = |step: &Step| format!("{} {}", step.action.verb(), step.action.subject());
+    let steps: Vec<String> = plan.steps.iter().map(step).collect();
+    format!("{mode}: {}", steps.join(", "))
+}
+
+impl State {
+    /// Some rule does more than observe: nobody has to look for that to matter.
+    pub(super) fn rules_act(&self) -> bool {
+        let levels = self.rules.levels.iter().map(|rule| rule.mode);
+        let switch = self.rules.kill_switch.map(|switch| switch.mode);
+        self.settings.may_act && levels.chain(switch).any(|mode| mode >= RuleMode::Confirm)
+    }
+
+    /// Looks at the rules, once a sample is understood.
+    pub(super) fn guard(&mut self) {
+        if self.settings.mode == Mode::Replay || !self.settings.may_act {
+            return;
+        }
+        self.guard.restraint.start(self.now.mono);
+        self.follow_switch();
+        if self.actions.is_planning() || self.actions.takes_away() {
+            return;
+        }
+        let level = self.readings.level().level;
+        if self.why_rules_wait().is_some() {
+            return;
+        }
+        let (plan, mode) = match self.last_resort() {
+            Some(resort) => resort,
+            None => (self.rule_wish(), self.rules.at(level).mode),
+        };
+        if self.heed(plan, mode) {
+            return;
+        }
+        self.give_back();
+    }
+
+    pub(super) fn why_rules_wait(&self) -> Option<String> {
+        let level = self.readings.level().level;
+        self.guard.restraint.why_it_waits(&self.rules, level, self.now.mono)
+    }
+
+    /// What the rule of the present level wants.
+    pub(super) fn rule_wish(&mut self) -> Plan {
+        let level = self.readings.level();
+        let (since, level) = (level.since.mono, level.level);
+        let has_run = self.guard.ran == Some(since);
+        self.rule_wish_at(level, has_run)
+    }
+
+    /// What the rule of a level would want if it stood now.
+    pub(super) fn rule_wish_at(&mut self, level: Level, has_run: bool) -> Plan {
+        let spared = self.guard.restraint.spared(self.now.mono);
+        let models = self.model_views();
+        let standing = self.readings.level();
+        let cause = match standing.level {
+            // Asked of a level that does not stand: as memory would ask.
+            Level::Normal => (level > Level::Normal).then_some(crate::domain::SignalKind::Memory),
+            _ => standing.set_by.as_ref().map(|cause| cause.signal),
+        };
+        let situation = Situation {
+            level,
+            cause,
+            excess: self.excess(),
+            budget: self.limits.model_budget,
+            load: plan::Load {
+                models: &models,
+                components: &self.components.value,
+                spared: &spared,
+                now: self.now,
+            },
+            has_run,
+        };
+        guard::wish(&self.rules, &situation)
+    }
+
+    /// Says, asks or does what a rule wants. True: something is under way.
+    fn heed(&mut self, plan: Plan, mode: RuleMode) -> bool {
+        if plan.steps.is_empty() {
+            self.guard.proposal = None;
+            let is_short = plan.target.is_some_and(|target| target > Bytes::new(1));
+            if is_short && mode != RuleMode::Off {
+                self.say_once(plan, mode);
+            }
+            return false;
+        }
+        match mode {
+            RuleMode::Off => self.guard.proposal = None,
+            RuleMode::Observe => {
+                self.guard.proposal = None;
+                self.say_once(plan, mode);
+            }
+            RuleMode::Confirm => self.propose_rule(plan),
+            RuleMode::Act => {
+                self.guard.proposal = None;
+                self.note_begun(&plan);
+                self.begin_plan(plan, Origin::Rule);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// An own command runs once while a level stands; a process is ended once.
+    fn note_begun(&mut self, plan: &Plan) {
+        if plan.steps.iter().any(|step| matches!(step.action, Action::Run { .. })) {
+            self.guard.ran = Some(self.readings.level().since.mono);
+        }
+        if plan.purpose == Purpose::KillSwitch {
+            let ids = plan.steps.iter().filter_map(|step| match &step.action {
+                Action::Component { id, .. } => Some(id.clone()),
+                _ => None,
+            });
+            self.guard.switch.tried.extend(ids);
+        }
+    }
+
+    fn say_once(&mut self, plan: Plan, mode: RuleMode) {
+        if self.guard.restraint.is_news(&key(&plan, mode), self.now.mono) {
+            let is_watched = self.attention.watched;
+            self.tell(EventBody::Proposed { plan: Box::new(plan), mode, is_watched });
+        }
+    }
+
+    fn propose_rule(&mut self, plan: Plan) {
+        if self.guard.refused == Some(self.readings.level().since.mono) {
+            return;
+        }
+        let is_asked = self.guard.proposal.as_ref().is_some_and(|asked| {
+            key(&asked.plan, RuleMode::Confirm) == key(&plan, RuleMode::Confirm)
+        });
+        if is_asked {
+            return;
+        }
+        self.guard.proposals += 1;
+        let number = self.guard.proposals;
+        self.guard.proposal =
+            Some(Arc::new(Proposal { number, plan: plan.clone(), since: self.now }));
+        self.say_once(plan, RuleMode::Confirm);
+    }
+
+    /// A person's word on what a rule proposed.
+    pub(super) fn answer(&mut self, number: u64, accept: bool) -> Result<(), String> {
+        let Some(asked) = self.guard.proposal.take_if(|asked| asked.number == number) else {
+            return Err("no rule asks that any longer".into());
+        };
+        if !accept {
+            self.guard.refused = Some(self.readings.level().since.mono);
+            return Ok(());
+        }
+        if self.actions.is_planning() {
+            return Err("another plan is being carried out".into());
+        }
+        self.note_begun(&asked.plan);
+        self.begin_plan(asked.plan.clone(), Origin::Person);
+        Ok(())
+    }
+
+    pub(super) fn level_has_changed(&mut self) {
+        self.guard.restraint.level_changed();
+        self.guard.refused = None;
+        self.guard.proposal = None;
+    }
+
+    fn follow_switch(&mut self) {
+        let memory = self.readings.memory();
+        let used = memory.and_then(|memory| memory.used().share_of(memory.total));
+        if guard::is_past_kill_switch(&self.rules, used) {
+            self.guard.switch.past_since.get_or_insert(self.now.mono);
+        } else if self.guard.switch.past_since.is_some() {
+            self.guard.switch = Switch::default();
+        }
+    }
+
+    /// What the kill switch wants, once memory has been past it long enough.
+    fn last_resort(&mut self) -> Option<(Plan, RuleMode)> {
+        let switch = self.rules.kill_switch.filter(|switch| switch.mode != RuleMode::Off)?;
+        let since = self.guard.switch.past_since?;
+        let is_sustained = self.now.mono.since(since) >= switch.sustained;
+        if !is_sustained || self.guard.switch.has_given_up {
+            return None;
+        }
+        if self.guard.switch.tried.len() >= KILLS_AT_MOST {
+            self.guard.switch.has_given_up = true;
+            let text =
+                format!("kill switch: memory did not fall after {KILLS_AT_MOST} ends, it stops");
+            self.tell(EventBody::Note { text });
+            return None;
+        }
+        let models = self.model_views();
+        let load = plan::Load {
+            models: &models,
+            components: &self.components.value,
+            spared: &Default::default(),
+            now: self.now,
+        };
+        let plan = guard::last_resort(&load, &self.guard.switch.tried);
+        (!plan.steps.is_empty()).then_some((plan, switch.mode))
+    }
+
+    /// At leisure: what is owed, what has grown, what is to be there.
+    fn give_back(&mut self) {
+        let (level, since) = (self.readings.level().level, self.readings.level().since);
+        let has_recovered = level == Level::Normal && self.now.since(since) >= RECOVERED;
+        if has_recovered && self.begin_restore() {
+            return;
+        }
+        if level > Level::Warning {
+            return;
+        }
+        let mode = self.rules.at(level).mode;
+        if let Some(plan) = self.recycling() {
+            self.heed(plan, mode);
+        } else if has_recovered && let Some(plan) = self.preloading() {
+            if mode == RuleMode::Act {
+                let names = plan.steps.iter().filter_map(|step| step.action.model().cloned());
+                self.guard.preloaded.extend(names);
+            }
+            self.heed(plan, mode);
+        }
+    }
+
+    /// An idle model whose runner has grown beyond what its server tells of.
+    fn recycling(&self) -> Option<Plan> {
+        let most = self.rules.recycle_growth?;
+        let models = self.model_views();
+        let grown = models.iter().find(|model| {
+            let is_quiet = model.activity == Activity::Idle
+                && model.idle.is_some_and(|idle| self.now.since(idle.since) >= IDLE_TO_RECYCLE);
+            let growth = self.models.get(&model.name).and_then(super::tracked::Tracked::growth);
+            is_quiet
+                && !model.pinned
+                && !model.is_remote
+                && model.context.is_some()
+                && growth.is_some_and(|growth| growth > most)
+        })?;
+        let spared = Default::default();
+        let load = plan::Load { models: &models, components: &[], spared: &spared, now: self.now };
+        Some(plan::recycle(&load, &grown.name))
+    }
+
+    fn preloading(&self) -> Option<Plan> {
+        let need_of = |name: &ModelName| {
+            let installed = self.installed.value.iter().find(|model| &model.name == name)?;
+            Some(installed.disk?.at(LOADED_SHARE))
+        };
+        let missing = self.rules.preload.iter().filter(|name| {
+            self.server.is_listed
+                && !self.models.contains_key(*name)
+                && !self.guard.preloaded.contains(*name)
+        });
+        let (name, need) = missing
+            .filter_map(|name| Some((name, need_of(name)?)))
+            .find(|(_, need)| self.why_too_large(*need).is_none())?;
+        let action = Action::Load { model: name.clone(), keep: Keep::Default, context: None };
+        let reason = format!("on the preload list; about {need} expected to be taken");
+        Some(Plan {
+            purpose: Purpose::Preload,
+            target: None,
+            steps: vec![Step { action, expected: None, reason }],
+            kept: Vec::new(),
+        })
+    }
+
+    /// Why so much more does not fit below the next level; `None`: it does.
+    fn why_too_large(&self, need: Bytes) -> Option<String> {
+        let room = match self.headroom(&self.marks()) {
+            Headroom::Known { bytes, .. } => bytes,
+            Headroom::Unknown { .. } => self.readings.available()?,
+        };
+        (need > room).then(|| format!("it needs {need}, and {room} are left"))
+    }
+
+    /// Load again what the last cleanup unloaded, as far as it fits.
+    pub(super) fn undoing(&self) -> Plan {
+        let (mut steps, mut kept, mut sum) = (Vec::new(), Vec::new(), Bytes::ZERO);
+        for was in self.actions.unloaded() {
+            let need = was.held.unwrap_or_default();
+            let why = match self.models.contains_key(&was.model) {
+                true => Some("it is there again".to_owned()),
+                false => self.why_too_large(sum + need),
+            };
+            if let Some(reason) = why {
+                kept.push(Kept { name: was.model.short().to_owned(), reason });
+                continue;
+            }
+            sum += need;
+            let keep = plan_keep(was, self.now);
+            steps.push(Step {
+                action: Action::Load { model: was.model.clone(), keep, context: was.context },
+                expected: None,
+                reason: match was.held {
+                    Some(held) => format!("it held {held} when it was unloaded"),
+                    None => "it was unloaded".into(),
+                },
+            });
+        }
+        Plan { purpose: Purpose::Undo, target: None, steps, kept }
+    }
+}
+
+fn plan_keep(was: &Unloaded, now: Moment) -> Keep {
+    crate::policy::keep_until(was.expires, now)
+}

@@ -1,0 +1,210 @@
+//! What is told of the rules and of the level to one who asks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::event::{EventBody, Origin};
+use crate::domain::guard::{
+    DayCounts, Help, LevelView, Mover, PolicyView, SignalSays, StandingRule, Why,
+};
+use crate::domain::{Action, Bytes, Component, Level, Moment, Strength};
+use crate::policy::guard::{self, Situation};
+use crate::policy::{level, plan, signals};
+
+use super::State;
+
+/// Movers are compared with what was so long ago, where it is known.
+const MOVED_WITHIN: Duration = Duration::from_secs(300);
+
+/// Footprints are kept so often: 20 of them in [`MOVED_WITHIN`].
+const KEPT_EVERY: Duration = Duration::from_secs(15);
+
+/// Less is breathing.
+const LEAST_MOVE: Bytes = Bytes::mib(16);
+
+const MOVERS_AT_MOST: usize = 8;
+
+/// What counts as today: the last day.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Footprints of the last minutes.
+#[derive(Debug, Default)]
+pub(super) struct Movers {
+    kept: VecDeque<(Moment, BTreeMap<String, Bytes>)>,
+}
+
+impl Movers {
+    pub(super) fn keep(&mut self, components: &[Component], now: Moment) {
+        let is_due = |(at, _): &(Moment, _)| now.since(*at) >= KEPT_EVERY;
+        if self.kept.back().is_some_and(|newest| !is_due(newest)) {
+            return;
+        }
+        let held = components
+            .iter()
+            .filter_map(|component| Some((component.id.clone(), component.footprint?.bytes)));
+        self.kept.push_back((now, held.collect()));
+        while self.kept.len() > 1 && now.since(self.kept[1].0) >= MOVED_WITHIN {
+            self.kept.pop_front();
+        }
+    }
+
+    /// Largest first, either way; with since when.
+    fn of(&self, components: &[Component]) -> (Vec<Mover>, Option<Moment>) {
+        let Some((since, before)) = self.kept.front() else { return (Vec::new(), None) };
+        let mut movers: Vec<Mover> = components
+            .iter()
+            .filter_map(|component| {
+                let now = component.footprint?.bytes;
+                let change = now.since(*before.get(&component.id).unwrap_or(&Bytes::ZERO));
+                let name = component.name.clone();
+                (change.magnitude() >= LEAST_MOVE).then_some(Mover { name, change, now })
+            })
+            .collect();
+        let here = |id: &str| components.iter().any(|component| component.id == id);
+        movers.extend(before.iter().filter(|(id, held)| !here(id) && **held >= LEAST_MOVE).map(
+            |(id, held)| Mover {
+                name: id.split_once(':').map_or(id.as_str(), |(_, name)| name).to_owned(),
+                change: Bytes::ZERO.since(*held),
+                now: Bytes::ZERO,
+            },
+        ));
+        movers
+            .sort_by_key(|mover| (std::cmp::Reverse(mover.change.magnitude()), mover.name.clone()));
+        movers.truncate(MOVERS_AT_MOST);
+        (movers, Some(*since))
+    }
+}
+
+impl State {
+    pub(super) fn keep_movers(&mut self) {
+        self.movers.keep(&self.components.value, self.now);
+    }
+
+    /// The rules as they stand, while their page is open.
+    pub(super) fn follow_policy_view(&mut self) {
+        if !self.attention.policy {
+            self.policy_view = None;
+            return;
+        }
+        let view = self.draw_policy_view();
+        if self.policy_view.as_deref() != Some(&view) {
+            self.policy_view = Some(Arc::new(view));
+        }
+    }
+
+    fn draw_policy_view(&mut self) -> PolicyView {
+        let levels = Level::ALL.map(|level| {
+            let plan = self.rule_wish_at(level, false);
+            let rule = self.rules.at(level);
+            LevelView {
+                level,
+                mode: rule.mode,
+                strength: rule.strength,
+                terms: guard::terms(rule),
+                plan,
+            }
+        });
+        PolicyView {
+            levels: levels.into(),
+            standing: self.standing_rules(),
+            kill_switch: self.rules.kill_switch.map(|switch| switch.mode),
+            waits: match self.settings.may_act {
+                true => self.why_rules_wait(),
+                false => Some("another plimsoll acts on this machine".into()),
+            },
+            today: self.today(),
+        }
+    }
+
+    fn standing_rules(&mut self) -> Vec<StandingRule> {
+        let (models, spared) = (self.model_views(), BTreeMap::new());
+        let level = self.readings.level();
+        let situation = Situation {
+            level: level.level,
+            cause: level.set_by.as_ref().map(|cause| cause.signal),
+            excess: None,
+            budget: self.limits.model_budget,
+            load: plan::Load {
+                models: &models,
+                components: &self.components.value,
+                spared: &spared,
+                now: self.now,
+            },
+            has_run: true,
+        };
+        guard::standing(&self.rules, &situation)
+    }
+
+    fn today(&self) -> DayCounts {
+        let mut counts = DayCounts::default();
+        let day = jiff::SignedDuration::try_from(DAY).unwrap_or_default();
+        let young = self
+            .events
+            .value
+            .iter()
+            .rev()
+            .take_while(|event| self.now.wall.duration_since(event.time) < day);
+        for event in young {
+            match &event.body {
+                EventBody::LevelChanged { .. } => counts.level_changes += 1,
+                EventBody::OomKill { count } => counts.oom_kills += count,
+                EventBody::ActionEnded { outcome, by, .. } => {
+                    counts.actions += 1;
+                    counts.by_rule += u64::from(*by == Origin::Rule);
+                    counts.freed += outcome.freed.unwrap_or_default();
+                }
+                _ => {}
+            }
+        }
+        counts
+    }
+
+    /// Why the level is what it is, and what would help.
+    pub(super) fn why(&self) -> Why {
+        let standing = self.readings.level();
+        let (movers, movers_since) = self.movers.of(&self.components.value);
+        Why {
+            level: standing.level,
+            since: standing.since,
+            set_by: standing.set_by.clone(),
+            signals: self.signals_say(),
+            excess: self.excess(),
+            movers,
+            movers_since,
+            help: self.help(),
+        }
+    }
+
+    fn signals_say(&self) -> Vec<SignalSays> {
+        let Some(sample) = self.readings.sample() else { return Vec::new() };
+        let signals = signals::read(sample, self.readings.rates(), &self.limits);
+        let says = |signal: signals::Signal| SignalSays {
+            level: level::at_once(std::slice::from_ref(&signal)).level,
+            text: signal.text,
+        };
+        signals.into_iter().map(says).collect()
+    }
+
+    /// What a person could do, least harm first.
+    fn help(&self) -> Vec<Help> {
+        let (models, spared) = (self.model_views(), BTreeMap::new());
+        let components = &self.components.value;
+        let load = plan::Load { models: &models, components, spared: &spared, now: self.now };
+        let excess = self.excess();
+        let steps = plan::cleanup(&load, Strength::Force, None).steps;
+        let help = |step: crate::domain::Step| {
+            let frees = step.expected.map(|footprint| footprint.bytes);
+            let subject = match &step.action {
+                Action::Component { name, .. } => name.as_str(),
+                action => action.subject(),
+            };
+            Help {
+                what: format!("{} {subject} ({})", step.action.verb(), step.reason),
+                is_enough: excess.zip(frees).is_some_and(|(excess, frees)| frees >= excess),
+                frees,
+            }
+        };
+        steps.into_iter().map(help).collect()
+    }
+}
