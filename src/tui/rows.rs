@@ -104,6 +104,8 @@ impl Row for &Event {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RuleRow<'a> {
     Of(&'a LevelView),
+    /// How far the rule of a level goes that goes furthest.
+    All(RuleMode),
     KillSwitch(RuleMode),
 }
 
@@ -111,6 +113,7 @@ impl<'a> RuleRow<'a> {
     pub fn rule(&self) -> Rule {
         match self {
             RuleRow::Of(view) => Rule::Of(view.level),
+            RuleRow::All(_) => Rule::All,
             RuleRow::KillSwitch(_) => Rule::KillSwitch,
         }
     }
@@ -118,20 +121,21 @@ impl<'a> RuleRow<'a> {
     pub fn mode(&self) -> RuleMode {
         match self {
             RuleRow::Of(view) => view.mode,
-            RuleRow::KillSwitch(mode) => *mode,
+            RuleRow::All(mode) | RuleRow::KillSwitch(mode) => *mode,
         }
     }
 
     pub fn level(&self) -> Option<&'a LevelView> {
         match self {
             RuleRow::Of(view) => Some(view),
-            RuleRow::KillSwitch(_) => None,
+            RuleRow::All(_) | RuleRow::KillSwitch(_) => None,
         }
     }
 
-    fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self {
             RuleRow::Of(view) => view.level.word(),
+            RuleRow::All(_) => "all rules",
             RuleRow::KillSwitch(_) => "kill switch",
         }
     }
@@ -151,7 +155,11 @@ impl Row for RuleRow<'_> {
 pub fn rule_rows(snapshot: &Snapshot) -> Vec<RuleRow<'_>> {
     let Some(policy) = snapshot.policy.as_deref() else { return Vec::new() };
     let levels = policy.levels.iter().map(RuleRow::Of);
-    levels.chain(policy.kill_switch.map(RuleRow::KillSwitch)).collect()
+    let furthest = policy.levels.iter().map(|view| view.mode).max();
+    levels
+        .chain(furthest.map(RuleRow::All))
+        .chain(policy.kill_switch.map(RuleRow::KillSwitch))
+        .collect()
 }
 
 /// The rule the keys act on; none but on the policy page.

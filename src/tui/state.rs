@@ -272,6 +272,8 @@ pub enum SettingView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
     Of(Level),
+    /// What no rule goes beyond.
+    All,
     KillSwitch,
 }
 
@@ -280,6 +282,7 @@ impl Rule {
     pub fn name(self) -> String {
         match self {
             Rule::Of(level) => format!("rule of {level}"),
+            Rule::All => "all rules".to_owned(),
             Rule::KillSwitch => "kill switch".to_owned(),
         }
     }
@@ -288,6 +291,7 @@ impl Rule {
     pub fn setting(self) -> String {
         match self {
             Rule::Of(level) => format!("rules.{level}.mode"),
+            Rule::All => "rules.mode".to_owned(),
             Rule::KillSwitch => "rules.kill_switch.mode".to_owned(),
         }
     }

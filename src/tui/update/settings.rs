@@ -82,7 +82,9 @@ impl Ui {
         let open = self.dialog.as_mut().filter(|_| is_latest);
         match (open, result) {
             (Some(Dialog::Setting { rule, mode, view: SettingView::Writing(written) }), Ok(())) => {
-                let text = format!("{}: {mode}, written to {}", rule.name(), written.file);
+                // The whole path stood in the dialog.
+                let file = written.file.rsplit('/').next().unwrap_or_default();
+                let text = format!("{}: {mode}, written to {file}", rule.name());
                 self.dialog = None;
                 self.say(Tone::Good, text, now);
             }
@@ -103,9 +105,7 @@ const fn why_not(mode: Mode) -> &'static str {
     match mode {
         Mode::Replay => "a recording is played: there are no rules to set",
         Mode::Demo => "these rules are simulated: there is no config to set them in",
-        Mode::Live => {
-            "another plimsoll acts here and this one looks on: set it there, or in its config"
-        }
+        Mode::Live => "there is no config file here to set it in",
     }
 }
 

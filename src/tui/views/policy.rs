@@ -120,7 +120,10 @@ fn draw_rules(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, rows: &[Ru
 fn cells(row: &RuleRow<'_>, scene: &Scene<'_>) -> Vec<Cell> {
     let [name, mode, frees] = common_cells(row, scene);
     let Some(view) = row.level() else {
-        let text = "ends named processes only";
+        let text = match row {
+            RuleRow::KillSwitch(_) => "ends named processes only",
+            _ => "none goes beyond",
+        };
         let none = || Cell::new("", Role::Dim);
         return vec![name, mode, none(), none(), Cell::new(text, Role::Dim), none()];
     };
@@ -142,7 +145,7 @@ fn narrow_cells(row: &RuleRow<'_>, scene: &Scene<'_>) -> Vec<Cell> {
 fn common_cells(row: &RuleRow<'_>, scene: &Scene<'_>) -> [Cell; 3] {
     let Some(view) = row.level() else {
         return [
-            Cell::new("kill switch", Role::Text),
+            Cell::new(row.word(), Role::Text),
             mode_cell(row.mode()),
             Cell::new("", Role::Dim),
         ];
@@ -196,7 +199,7 @@ fn draw_selected(
 ) {
     let title = match selected {
         Some(RuleRow::Of(view)) => selected_title(view, area.width),
-        Some(RuleRow::KillSwitch(_)) => vec![span("kill switch", Role::Title)],
+        Some(row) => vec![span(row.word(), Role::Title)],
         None => vec![span("no rule is selected", Role::Dim)],
     };
     let inside = canvas.frame(area, &title);
@@ -207,6 +210,7 @@ fn draw_selected(
 fn selected_lines(policy: &PolicyView, selected: Option<RuleRow<'_>>, width: usize) -> Vec<Line> {
     match selected {
         Some(RuleRow::Of(view)) => plan::proposed_lines(&view.plan, width),
+        Some(RuleRow::All(mode)) => all_lines(mode, width),
         Some(RuleRow::KillSwitch(mode)) => kill_switch_lines(policy, mode, width),
         None => Vec::new(),
     }
@@ -240,6 +244,14 @@ fn draw_lines(canvas: &mut Canvas<'_>, inside: Rect, lines: &[Line]) {
         let text = format!("{} more lines in its details", lines.len() - shown);
         canvas.text(row, &text, Role::Dim);
     }
+}
+
+fn all_lines(mode: RuleMode, width: usize) -> Vec<Line> {
+    let text = "no rule goes further than rules.mode, whatever its own mode; a level without \
+                a mode of its own has this one";
+    let mut lines = wrapped(text, width, Role::Text);
+    lines.extend(wrapped(&format!("mode {mode}: {}", meaning(mode)), width, Role::Dim));
+    lines
 }
 
 fn kill_switch_lines(policy: &PolicyView, mode: RuleMode, width: usize) -> Vec<Line> {
@@ -333,6 +345,7 @@ pub fn details(scene: &Scene<'_>, rule: Rule, width: usize) -> Vec<Line> {
     };
     let mut lines = Vec::new();
     match row {
+        RuleRow::All(mode) => lines.extend(all_lines(*mode, width)),
         RuleRow::KillSwitch(mode) => lines.extend(kill_switch_lines(policy, *mode, width)),
         RuleRow::Of(view) => lines.extend(level_lines(view, width)),
     }

@@ -114,14 +114,21 @@ fn the_kill_switch_is_a_rule_of_its_own() {
 }
 
 #[test]
+fn what_holds_all_rules_back_is_set_like_one() {
+    let (mut ui, ruled) = at_the_rules(RuleMode::Observe);
+    press(&mut ui, Intent::Last, &ruled);
+    press(&mut ui, Intent::Up, &ruled);
+    let effects = press(&mut ui, Intent::RuleMode, &ruled);
+    let change = SettingChange { key: "rules.mode".into(), value: "\"confirm\"".into() };
+    assert_eq!(effects, [UiEffect::ProposeSetting(change, 1)]);
+}
+
+#[test]
 fn where_nothing_can_be_set_the_key_says_why() {
     let reasons = [
         (Mode::Replay, "a recording is played: there are no rules to set"),
         (Mode::Demo, "these rules are simulated: there is no config to set them in"),
-        (
-            Mode::Live,
-            "another plimsoll acts here and this one looks on: set it there, or in its config",
-        ),
+        (Mode::Live, "there is no config file here to set it in"),
     ];
     for (mode, reason) in reasons {
         let (mut ui, ruled) = at_the_rules(RuleMode::Off);

@@ -28,6 +28,11 @@ pub fn lines(
     let mut lines = vec![row];
     let role = if mode == RuleMode::Act { Role::Bad } else { Role::Dim };
     lines.extend(sentence(&meaning(scene, rule, mode), width, role));
+    lines.extend(
+        held_back(scene, rule, mode)
+            .map(|text| sentence(text, width, Role::Text))
+            .unwrap_or_default(),
+    );
     lines.push(Vec::new());
     match view {
         SettingView::Waiting => lines.push(vec![span("reading the config", Role::Dim)]),
@@ -49,6 +54,10 @@ fn meaning(scene: &Scene<'_>, rule: Rule, mode: RuleMode) -> String {
         (RuleMode::Off | RuleMode::Observe | RuleMode::Confirm, _) => {
             policy::meaning(mode).to_owned()
         }
+        (RuleMode::Act, Rule::All) => {
+            "from then on plimsoll acts by itself at every level whose own mode is not milder"
+                .to_owned()
+        }
         (RuleMode::Act, Rule::KillSwitch) => {
             "from then on plimsoll ends processes the config names, asking nobody".to_owned()
         }
@@ -62,6 +71,14 @@ fn meaning(scene: &Scene<'_>, rule: Rule, mode: RuleMode) -> String {
             format!("from then on plimsoll acts at {level} by itself, asking nobody: {would}")
         }
     }
+}
+
+/// A mode beyond that of all rules has no effect yet; where none of them goes
+/// so far, that may be so.
+fn held_back(scene: &Scene<'_>, rule: Rule, mode: RuleMode) -> Option<&'static str> {
+    let furthest = rows::furthest_mode(scene.snapshot.policy.as_deref()?)?;
+    let may_be_held = rule != Rule::All && mode > furthest;
+    may_be_held.then_some("it goes no further than rules.mode lets it: set all rules too")
 }
 
 fn difference_lines(difference: &SettingDifference, width: usize) -> Vec<Line> {

@@ -16,6 +16,9 @@ use crate::tui::widgets::figures::{aligned, aligned_delta};
 /// The longest name beside a figure; longer ones are cut.
 const LONGEST_NAME: usize = 36;
 
+/// Below this a time is told as less than itself.
+const FEW_SECONDS: u64 = 10;
+
 /// Columns the figures beside a name take.
 const FIGURES: usize = 26;
 
@@ -41,9 +44,10 @@ fn told(why: &Why, now: Moment, width: usize) -> Vec<Line> {
     if why.signals.is_empty() {
         lines.push(vec![span("no signal can be read", Role::Dim)]);
     }
-    let back = why.movers_since.map(|since| TimeSpan(now.since(since)));
-    match back {
-        Some(back) => heading(&mut lines, format!("what has changed in the last {back}")),
+    let back = why.movers_since.map(|since| now.since(since));
+    match back.map(|back| (back.as_secs() < FEW_SECONDS, TimeSpan(back))) {
+        Some((true, _)) => heading(&mut lines, "what has changed in the last seconds"),
+        Some((_, back)) => heading(&mut lines, format!("what has changed in the last {back}")),
         None => heading(&mut lines, "what has changed"),
     }
     if why.movers.is_empty() {
