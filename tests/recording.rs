@@ -41,6 +41,17 @@ fn moment(ms: u64) -> Moment {
     Moment::new(wall, Monotonic::from_millis(ms))
 }
 
+fn in_parts(resident: Bytes, anonymous: Bytes, file: Bytes) -> ProcessMemory {
+    ProcessMemory {
+        resident: Some(resident),
+        anonymous: Some(anonymous),
+        file: Some(file),
+        shared: Some(Bytes::ZERO),
+        swapped: Some(Bytes::ZERO),
+        ..ProcessMemory::default()
+    }
+}
+
 /// A quiet machine with twelve processes: counters and a few sizes move.
 fn at_rest(tick: u64) -> Sample {
     let wobble = |size: u64, every: u64| Bytes::kib(size * 1024 + tick / every % 5 * 36);
@@ -54,14 +65,11 @@ fn at_rest(tick: u64) -> Sample {
             _ => ProcessRole::Other,
         },
         uid: Some(1000),
-        memory: ProcessMemory {
-            resident: Some(wobble(300 + number, 1 + number)),
-            anonymous: Some(wobble(250 + number, 1 + number)),
-            file: Some(Bytes::mib(50)),
-            shared: Some(Bytes::ZERO),
-            swapped: Some(Bytes::ZERO),
-            ..ProcessMemory::default()
-        },
+        memory: in_parts(
+            wobble(300 + number, 1 + number),
+            wobble(250 + number, 1 + number),
+            Bytes::mib(50),
+        ),
         cpu: Some(Duration::from_millis(1_000 * number + tick / (1 + number) * 10)),
         is_zombie: false,
         matched: Vec::new(),

@@ -17,13 +17,16 @@ use crate::tui::state::{Abilities, Colors};
 use crate::tui::terminal::detect;
 use crate::tui::theme::Themes;
 
+/// Where the config is changed from the screen; `None`: it cannot be.
+type Door = Option<Arc<dyn SettingDoor>>;
+
 /// All that the screen starts with. Checked before anything else starts, so
 /// that a wrong key or theme ends the program with its line.
 pub fn screen(
     config: &LoadedConfig,
     surroundings: &Surroundings,
     panic_after: Option<Duration>,
-) -> Result<impl FnOnce(Arc<dyn Link>, Option<Arc<dyn SettingDoor>>) -> Start + use<>> {
+) -> Result<impl FnOnce(Arc<dyn Link>, Door) -> Start + use<>> {
     let keymap = keymap(config)?;
     let themes = Themes::load(config.paths.themes.as_deref()).context("read the themes")?;
     let abilities = abilities(config, surroundings);

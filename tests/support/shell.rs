@@ -1,6 +1,8 @@
 //! The program run as from a shell, in a home of its own, with or without a
 //! terminal.
 
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;

@@ -315,7 +315,7 @@ impl State {
     pub(super) fn finish(&mut self, id: ActionId, result: Verdict, freed: Option<Bytes>) {
         let Some(flight) = self.actions.in_flight.remove(&id) else { return };
         let is_done = matches!(result, Verdict::Done | Verdict::Unconfirmed);
-        self.settle_debt(&flight.action, is_done);
+        self.settle_debt(&flight.action, is_done, self.now.since(flight.asked));
         if is_done && let Some(was) = flight.was {
             if flight.by == Origin::Rule {
                 self.guard.restraint.unloaded(&was.model, self.now.mono);

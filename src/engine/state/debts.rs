@@ -1,5 +1,7 @@
 //! What was paused or limited is taken back on recovery, over restarts too.
 
+use std::time::Duration;
+
 use crate::domain::event::{EventBody, Origin};
 use crate::domain::plan::Purpose;
 use crate::domain::{Action, Debt, Deed, Plan, Step, Target};
@@ -9,6 +11,9 @@ use super::State;
 
 /// A debt that could not be paid so often is given up, and that is said.
 const ATTEMPTS: u8 = 3;
+
+/// A refusal comes at once; what takes longer was cut off by a time-out.
+const ANSWERED_LATE: Duration = Duration::from_secs(4);
 
 /// What is owed, and how often its paying has failed.
 #[derive(Debug, Clone)]
@@ -51,32 +56,42 @@ impl State {
         Some(if owed.debt.undo == Deed::Resume { "paused" } else { "limited" })
     }
 
+    pub(super) fn sees(&self, target: &Target) -> bool {
+        self.readings.groups().iter().any(|group| group.target() == *target)
+    }
+
     fn limit_of(&self, target: &Target) -> Option<crate::domain::Bytes> {
         self.readings.groups().iter().find(|group| group.target() == *target)?.limit
     }
 
     /// A deed has ended: what it paid is no longer owed, and what was never
-    /// done is not either.
-    pub(super) fn settle_debt(&mut self, action: &Action, is_done: bool) {
+    /// done is not either. What failed only after a while may have been done
+    /// all the same, and stays owed.
+    pub(super) fn settle_debt(&mut self, action: &Action, is_done: bool, took: Duration) {
         let Action::Component { id, target, deed, .. } = action else { return };
-        let is_it = |owed: &Owed| owed.debt.component == *id && owed.debt.target == *target;
-        let is_over = match deed {
-            Deed::Pause | Deed::Limit { .. } => !is_done,
-            Deed::Resume | Deed::Unlimit { .. } => is_done || self.has_failed_for_good(id),
-            deed => deed.ends() && is_done,
+        let was_refused = !is_done && took < ANSWERED_LATE;
+        let (resumes, unlimits) = match deed {
+            Deed::Pause => (was_refused, false),
+            Deed::Limit { .. } => (false, was_refused),
+            Deed::Resume => (is_done || self.has_failed_for_good(id, deed), false),
+            Deed::Unlimit { .. } => (false, is_done || self.has_failed_for_good(id, deed)),
+            // A limit outlives the stop of a container.
+            deed => (deed.ends() && is_done, false),
         };
-        if !is_over {
-            return;
-        }
-        for owed in self.debts.extract_if(.., |owed| is_it(owed)) {
+        let is_over = |owed: &mut Owed| {
+            let is_resume = owed.debt.undo == Deed::Resume;
+            owed.debt.component == *id
+                && owed.debt.target == *target
+                && if is_resume { resumes } else { unlimits }
+        };
+        for owed in self.debts.extract_if(.., is_over) {
             self.effects.push(Effect::Settle(owed.debt));
         }
     }
 
-    fn has_failed_for_good(&mut self, component: &str) -> bool {
-        let Some(owed) = self.debts.iter_mut().find(|owed| owed.debt.component == component) else {
-            return false;
-        };
+    fn has_failed_for_good(&mut self, component: &str, undo: &Deed) -> bool {
+        let is_it = |o: &&mut Owed| o.debt.component == component && o.debt.undo == *undo;
+        let Some(owed) = self.debts.iter_mut().find(is_it) else { return false };
         owed.failed += 1;
         let is_over = owed.failed >= ATTEMPTS;
         if is_over {

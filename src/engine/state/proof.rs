@@ -344,6 +344,9 @@ impl State {
         };
         match component {
             component if component.pinned => Err("pinned".into()),
+            _ if matches!(deed, Deed::Limit { .. }) && !self.sees(target) => {
+                Err("what limit it has is not known".into())
+            }
             component if !component.allowed.contains(deed) => {
                 Err(format!("the config does not allow to {} it", deed.verb()))
             }
