@@ -294,8 +294,9 @@ fn start_own(
     tell_at_start(&faults, &edges.notes, [("history", trouble), ("engine", holding.note)]);
     // A recording, and a single decision, have the config they began with.
     let follows = edges.playback.is_none() && terms.at_least_every.is_none();
-    let reloading = follows.then(|| reload::start(config.clone(), total, faults.clone()));
-    let door = reloading.as_ref().and_then(|r| ConfigDoor::of(config, total, Some(r.poke())));
+    let reloading = follows.then(|| follow(config, total, &faults)).flatten();
+    let poke = reloading.as_ref().map(Reloading::poke);
+    let door = follows.then(|| ConfigDoor::of(config, total, poke)).flatten();
     if let Some(playback) = edges.playback {
         tokio::spawn(tell_the_end(playback, faults.clone()));
     }
@@ -331,6 +332,16 @@ fn may_act(mode: Mode, holding: &Holding) -> bool {
         Mode::Demo => true,
         Mode::Replay => false,
     }
+}
+
+/// The config read again when it changes, or a word that it is not.
+fn follow(config: &LoadedConfig, total: Bytes, faults: &FaultSender) -> Option<Reloading> {
+    let started = reload::start(config.clone(), total, faults.clone());
+    started
+        .inspect_err(|error| {
+            faults.tell("config", format!("changes of the config are not followed: {error}"));
+        })
+        .ok()
 }
 
 /// Another plimsoll writes the history: what it has under way is its own, and
