@@ -282,8 +282,9 @@ fn start_own(
     }
     // A recording is played by the config it was started with.
     let follows = edges.playback.is_none();
-    let reloading = follows.then(|| reload::start(config.clone(), total, faults.clone()));
-    let door = reloading.as_ref().and_then(|r| ConfigDoor::of(config, total, Some(r.poke())));
+    let reloading = follows.then(|| follow(config, total, &faults)).flatten();
+    let poke = reloading.as_ref().map(Reloading::poke);
+    let door = follows.then(|| ConfigDoor::of(config, total, poke)).flatten();
     if let Some(playback) = edges.playback {
         tokio::spawn(tell_the_end(playback, faults.clone()));
     }
@@ -304,6 +305,16 @@ fn may_act(mode: Mode, holding: &Holding) -> bool {
         Mode::Demo => true,
         Mode::Replay => false,
     }
+}
+
+/// The config read again when it changes, or a word that it is not.
+fn follow(config: &LoadedConfig, total: Bytes, faults: &FaultSender) -> Option<Reloading> {
+    let started = reload::start(config.clone(), total, faults.clone());
+    started
+        .inspect_err(|error| {
+            faults.tell("config", format!("changes of the config are not followed: {error}"));
+        })
+        .ok()
 }
 
 /// Another plimsoll writes the history: what it has under way is its own, and
@@ -471,6 +482,47 @@ impl Journal for StoreJournal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Deed, Event, ProcessKey, Target};
+
+    #[tokio::test]
+    async fn an_action_whose_debt_is_on_no_disk_is_not_confirmed() {
+        let folder = tempfile::tempdir().unwrap();
+        let retention = Retention { days: 1, bytes: Bytes::mib(1) };
+        let (health, _said) = mpsc::channel(HEALTH);
+        let now = Wall::UNIX_EPOCH;
+        let (store, _) = Store::open(folder.path(), retention, now, health.clone()).unwrap();
+        let journal = StoreJournal::new(store, health);
+        let key = ProcessKey { pid: 7, started: 70 };
+        let debt = Debt {
+            component: "process:x".into(),
+            name: "x".into(),
+            target: Target::Process { key },
+            undo: Deed::Resume,
+        };
+        let confirmed = async |seq| {
+            let body = EventBody::Note { text: "about to pause".into() };
+            let (confirm, confirmed) = oneshot::channel();
+            journal.record_action(Event { seq, time: now, body }, confirm);
+            confirmed.await
+        };
+        journal.owe(debt.clone());
+        assert_eq!(confirmed(1).await, Ok(Ok(())));
+        // The disk is taken, and more comes than may wait for it.
+        let holder = rusqlite::Connection::open(folder.path().join(crate::store::FILE)).unwrap();
+        holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        while !journal.is_debt_lost.get() {
+            journal.owe(debt.clone());
+        }
+        holder.execute_batch("COMMIT").unwrap();
+        let refused = confirmed(2).await;
+        assert_eq!(refused, Ok(Err("what it must take back is on no disk".to_owned())));
+        // Only the action that it belongs to.
+        let mut next = confirmed(3).await;
+        while next != Ok(Ok(())) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            next = confirmed(3).await;
+        }
+    }
 
     #[test]
     fn rules_act_only_where_the_lock_is_held_or_no_machine_is_meant() {

@@ -100,11 +100,11 @@ impl FaultSender {
         drop(self.0.try_send(Input::Faulted { about, text }));
     }
 
-    /// Hands a changed config over; waits for room, since a rule must not be
-    /// lost.
-    pub async fn configure(&self, configured: Configured) {
+    /// Hands a changed config over. From a thread that may block: it waits for
+    /// room, since a rule must not be lost.
+    pub fn configure(&self, configured: Configured) {
         // An engine that has ended follows no config.
-        drop(self.0.send(Input::Configured(Box::new(configured))).await);
+        drop(self.0.blocking_send(Input::Configured(Box::new(configured))));
     }
 
     /// Takes that bad news back.

@@ -350,7 +350,7 @@ async fn what_a_command_leaves_behind_goes_on_and_is_not_waited_for() {
 // Hooks.
 
 fn event() -> Event {
-    let time: Wall = "2026-01-15T14:02:11Z".parse().unwrap();
+    let time: Wall = "2026-01-15T14:02:11Z".parse().expect("a time");
     let text = "it's \"$(touch x)\" & `y`".to_owned();
     Event { seq: 42, time, body: EventBody::Note { text } }
 }
@@ -468,7 +468,11 @@ async fn of_a_flood_of_hooks_four_run_and_the_others_are_dropped() {
 
 fn real_hands() -> RealHands {
     let containers = Containers { sockets: vec![], patience: AMPLE, own: String::new() };
-    let units = Units { systemctl: "/nowhere/systemctl".into(), own_groups: String::new() };
+    let units = Units {
+        systemctl: "/nowhere/systemctl".into(),
+        patience: AMPLE,
+        own_groups: String::new(),
+    };
     RealHands::new(Deeds { containers, units })
 }
 

@@ -14,6 +14,7 @@ use plimsoll::act::deeds::{DeedFault, Deeds};
 use plimsoll::act::signals::ActFault;
 use plimsoll::act::units::{UnitFault, Units};
 use plimsoll::domain::{Bytes, Deed, ProcessKey, Target};
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 
 #[path = "support/scripted_http.rs"]
@@ -60,8 +61,13 @@ impl Own {
         state_of(self.0.id()).expect("it is there")
     }
 
+    fn send(&self, signal: Signal) {
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).expect("a pid");
+        rustix::process::kill_process(pid, signal).expect("it is ours");
+    }
+
     fn is_running(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
+        self.0.try_wait().expect("it is our child").is_none()
     }
 }
 
@@ -89,7 +95,8 @@ fn key_of(pid: u32) -> ProcessKey {
 
 fn deeds() -> Deeds {
     let containers = Containers { sockets: vec![], patience: AMPLE, own: String::new() };
-    let units = Units { systemctl: "systemctl".into(), own_groups: String::new() };
+    let systemctl = "systemctl".into();
+    let units = Units { systemctl, patience: AMPLE, own_groups: String::new() };
     Deeds { containers, units }
 }
 
@@ -102,6 +109,9 @@ async fn a_paused_process_stands_still_until_it_is_resumed() {
     let child = Own::sleeper();
     assert_eq!(done(&child.target(), Deed::Pause).await.unwrap(), None);
     wait_until("it is stopped", || child.state() == 'T');
+    // Whoever stopped it first lets it go on.
+    let again = done(&child.target(), Deed::Pause).await;
+    assert!(matches!(again, Err(DeedFault::Process(ActFault::Stopped { .. }))), "{again:?}");
     assert_eq!(done(&child.target(), Deed::Resume).await.unwrap(), None);
     wait_until("it goes on", || child.state() == 'S');
 }
@@ -133,11 +143,18 @@ async fn a_process_that_ignores_term_is_left_by_term_and_ended_by_kill() {
 async fn a_reused_pid_gets_no_signal_of_any_kind() {
     let mut child = Own::sleeper();
     let key = ProcessKey { started: child.key().started + 1, ..child.key() };
-    for deed in [Deed::Pause, Deed::Resume, Deed::Term, Deed::Stop, Deed::Kill] {
+    for deed in [Deed::Pause, Deed::Term, Deed::Stop, Deed::Kill] {
         let refused = done(&Target::Process { key }, deed).await;
         let is_refused = matches!(refused, Err(DeedFault::Process(ActFault::NotTheSame { .. })));
         assert!(is_refused, "{refused:?}");
     }
+    // The one that was paused is gone, and nothing is left to be taken back.
+    child.send(Signal::STOP);
+    wait_until("it is stopped", || child.state() == 'T');
+    let said = done(&Target::Process { key }, Deed::Resume).await.unwrap();
+    assert_eq!(said, Some(format!("pid {} is another process by now", key.pid)));
+    assert_eq!(child.state(), 'T');
+    child.send(Signal::CONT);
     assert!(child.is_running());
     wait_until("it sleeps on", || child.state() == 'S');
 }
@@ -152,6 +169,8 @@ async fn a_process_that_is_gone_cannot_be_paused_and_needs_no_ending() {
     assert!(matches!(refused, Err(DeedFault::Process(ActFault::Gone { .. }))), "{refused:?}");
     assert_eq!(done(&target, Deed::Kill).await.unwrap(), None);
     assert_eq!(done(&target, Deed::Term).await.unwrap(), None);
+    let said = done(&target, Deed::Resume).await.unwrap();
+    assert!(said.is_some_and(|said| said.ends_with("is gone")));
 }
 
 #[track_caller]
@@ -433,9 +452,36 @@ async fn a_container_that_is_gone_is_looked_for_at_the_next_engine() {
     assert_eq!((posts(&lacks).len(), posts(&has)), (0, vec!["pause".to_owned()]));
     // Gone between the look and the deed.
     drop(has);
-    let _goes = engine(&second, ROOMY, no_such);
+    let goes = engine(&second, ROOMY, no_such);
     let refused = at(&[&second]).carry_out(ID, &Deed::Stop).await;
     assert!(matches!(refused, Err(ContainerFault::Gone)), "{refused:?}");
+    // An engine that lacks an order is not one that lacks the container.
+    drop(goes);
+    let _old = engine(&second, ROOMY, |_| Answer::Status(404, "page not found".into()));
+    let refused = at(&[&second]).carry_out(ID, &Deed::Pause).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the container engine refuses (404): page not found");
+    // What is gone owes nothing.
+    let deeds = Deeds { containers: at(&[&first]), ..deeds() };
+    let target = Target::Container { id: ID.into(), name: "web".into() };
+    for undo in [Deed::Resume, Deed::Unlimit { to: None }] {
+        let said = deeds.carry_out("container:web", &target, &undo).await.unwrap();
+        assert_eq!(said.as_deref(), Some("the container is gone"));
+    }
+    let refused = deeds.carry_out("container:web", &target, &Deed::Stop).await;
+    assert!(matches!(refused, Err(DeedFault::Container(ContainerFault::Gone))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_engine_that_hangs_leaves_the_next_one_its_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = ["1.sock", "2.sock"].map(|name| folder.path().join(name));
+    let _hangs = Scripted::on_socket(&first, |_| Answer::Silence);
+    let has = engine(&second, ROOMY, agreed);
+    // A third of it goes to the first.
+    let patience = Duration::from_secs(6);
+    let containers = Containers { patience, ..at(&[&first, &second]) };
+    containers.carry_out(ID, &Deed::Pause).await.unwrap();
+    assert_eq!(posts(&has), ["pause"]);
 }
 
 #[tokio::test]
@@ -643,9 +689,10 @@ fn manager(folder: &Path, script: &str) -> Units {
     let program = folder.join("systemctl");
     let words = folder.join("words");
     let text = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > '{}'\n{script}\n", words.display());
-    fs::write(&program, text).unwrap();
-    fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-    Units { systemctl: program.display().to_string(), own_groups: String::new() }
+    fs::write(&program, text).expect("the folder is ours");
+    let may_run = PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&program, may_run).expect("the file is ours");
+    Units { systemctl: program.display().to_string(), patience: AMPLE, own_groups: String::new() }
 }
 
 fn words(folder: &Path) -> Option<String> {
@@ -672,9 +719,18 @@ async fn a_managers_refusal_is_kept() {
     let expected = format!("`{}` ended with 5: Unit a[1m not loaded.", program.display());
     assert_eq!(refused.to_string(), expected);
     let nowhere = folder.path().join("nowhere").display().to_string();
-    let units = Units { systemctl: nowhere, own_groups: String::new() };
+    let units = Units { systemctl: nowhere, ..units };
     let refused = units.carry_out("a.service", false, &Deed::Stop).await.unwrap_err();
     assert!(refused.to_string().ends_with("cannot be started"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_manager_that_takes_long_is_left_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Duration::from_millis(300);
+    let units = Units { patience, ..manager(folder.path(), "exec sleep 60") };
+    let refused = units.carry_out("a.service", false, &Deed::Restart).await.unwrap_err();
+    assert_eq!(refused.to_string(), "not done within 0.3 s; the manager goes on with it");
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use plimsoll::cli::exit;
 use plimsoll::domain::Bytes;
 use plimsoll::policy::limits::Profile;
+use plimsoll::policy::rules::Rules;
 use plimsoll::tui::keymap::Keymap;
 
 /// Tests run side by side, and each may write the whole file.
@@ -47,12 +49,31 @@ fn check(name: &str, table: &str) {
     panic!("the README's {name} are not the code's: UPDATE=1 cargo test --test generated");
 }
 
+/// What a profile does by itself where it is named, in words.
+fn own_rules(profile: Profile) -> String {
+    let rules = Rules::of(profile, true);
+    let idle = |idle: Option<Duration>| idle.map(|idle| idle.as_secs());
+    let mut words = Vec::new();
+    words.extend(rules.one_model.then(|| "one model".to_owned()));
+    words.extend(rules.largest_model.map(|size| format!("models ≤ {size}")));
+    words.extend(rules.most_parameters.map(|most| format!("≤ {} B parameters", most as f64 / 1e9)));
+    match rules.levels.each_ref().map(|rule| idle(rule.idle)) {
+        [None, None, None, None] => {}
+        [Some(normal), None, None, None] => words.push(format!("idle {normal} s at normal")),
+        each => {
+            let each = each.map(|idle| idle.map_or("—".to_owned(), |idle| idle.to_string()));
+            words.push(format!("idle {} s by level", each.join(" / ")));
+        }
+    }
+    if words.is_empty() { "—".to_owned() } else { words.join(", ") }
+}
+
 /// What differs between profiles; the rest is the same in all and stands in
 /// the README's words.
 fn profile_table() -> String {
     let mut table = String::from(
-        "| profile | warning | critical | emergency | reserve | model budget | looks every |\n\
-         | --- | --- | --- | --- | --- | --- | --- |\n",
+        "| profile | warning | critical | emergency | reserve | model budget | looks every | own rules |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     for profile in Profile::ALL {
         let limits = profile.limits();
@@ -62,7 +83,7 @@ fn profile_table() -> String {
         };
         let size = |size: Option<Bytes>| size.map_or("—".to_owned(), |size| size.to_string());
         table.push_str(&format!(
-            "| `{}` | {} | {} | {} | {} | {} | {} s |\n",
+            "| `{}` | {} | {} | {} | {} | {} | {} s | {} |\n",
             profile.name(),
             shares[0],
             shares[1],
@@ -70,6 +91,7 @@ fn profile_table() -> String {
             size(limits.system_reserve),
             size(limits.model_budget),
             limits.interval.as_secs_f64(),
+            own_rules(profile),
         ));
     }
     table

@@ -125,7 +125,8 @@ async fn the_file_that_was_right_before_takes_the_fault_back() {
     let home = Home::with("theme = \"light\"\n");
     let running = home.demo().await;
     let mut outcomes = running.reloading().unwrap().outcomes();
-    home.write("theme = \n");
+    // Deeper than any parser should follow.
+    home.write(&format!("theme = {}\n", "[".repeat(100_000)));
     assert!(matches!(next(&mut outcomes).await, Reread::Refused { .. }));
     home.write("theme = \"light\"\n");
     let note = "config read again: nothing changed".to_owned();
@@ -254,6 +255,10 @@ fn what_would_not_stand_is_refused_with_its_reason() {
         assert!(found.contains(said) && !found.contains('\n'), "{key}: {found}");
     }
     assert_eq!(home.text(), "profile = \"careful\"\n");
+
+    fs::set_permissions(home.file(), Permissions::from_mode(0o660)).unwrap();
+    let found = refused("rules.on_warning", "[[\"sync\"]]");
+    assert!(found.contains("is writable by its group"), "{found}");
 
     let door =
         ConfigDoor::of(&home.load_with(&[("PLIMSOLL_RULES_MODE", "off")]), Bytes::gib(16), None);

@@ -8,6 +8,9 @@
 #[expect(dead_code, reason = "shared with the tests of the sensors, which use all of it")]
 mod proc_tree;
 
+#[path = "support/machine.rs"]
+mod machine;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
@@ -45,7 +48,7 @@ fn matched(table: &ProcessTable, pid: u32) -> Vec<String> {
 }
 
 /// A recorded machine with other programs beside its model server.
-fn machine() -> Tree {
+fn busy() -> Tree {
     let tree = Tree::recorded("0.33.0-rc2");
     tree.start(201, [b"jellyfin", b"/usr/bin/jellyfin\0--datadir=/srv\0"], 1000);
     tree.start(202, [b"python3", b"python3\0-m\0vllm.server\0--key\0hunter2\0"], 2000);
@@ -56,7 +59,7 @@ fn machine() -> Tree {
 
 #[test]
 fn what_is_named_is_found_split_and_in_no_other_list() {
-    let tree = machine();
+    let tree = busy();
     let want = Want {
         all_processes: true,
         ..naming(&["process:jelly*", "cmdline:*-m vllm*", "process:a-very-long-program"])
@@ -78,7 +81,7 @@ fn what_is_named_is_found_split_and_in_no_other_list() {
 
 #[test]
 fn what_is_named_is_read_anew_and_goes_when_it_ends() {
-    let tree = machine();
+    let tree = busy();
     let want = naming(&["process:jellyfin"]);
     let mut sensors = tree.sensors();
     let mut read = |seconds| table(sensors.read(&want, at(seconds))).named;
@@ -101,7 +104,7 @@ fn what_is_named_is_read_anew_and_goes_when_it_ends() {
 
 #[test]
 fn a_new_one_is_found_without_a_look_at_everything() {
-    let tree = machine();
+    let tree = busy();
     tree.newest(13050);
     let want = naming(&["cmdline:*jellyfin*"]);
     let mut sensors = tree.sensors();
@@ -117,7 +120,7 @@ fn a_new_one_is_found_without_a_look_at_everything() {
 
 #[test]
 fn a_look_at_everything_sees_what_became_another_program() {
-    let tree = machine();
+    let tree = busy();
     let want = naming(&["process:jellyfin"]);
     let all = Want { all_processes: true, ..want.clone() };
     let mut sensors = tree.sensors();
@@ -131,7 +134,7 @@ fn a_look_at_everything_sees_what_became_another_program() {
 
 #[test]
 fn another_config_is_another_look() {
-    let tree = machine();
+    let tree = busy();
     let mut sensors = tree.sensors();
     let mut read = |patterns: &[&str], seconds| {
         pids(&table(sensors.read(&naming(patterns), at(seconds))).named)
@@ -144,7 +147,7 @@ fn another_config_is_another_look() {
 
 #[test]
 fn a_runner_stays_one_and_knows_the_patterns_it_matches() {
-    let tree = machine();
+    let tree = busy();
     let want = naming(&["process:llama-server", "cmdline:*--port 46601*"]);
     let mut sensors = tree.sensors();
     let found = table(sensors.read(&want, at(0)));
@@ -157,7 +160,7 @@ fn a_runner_stays_one_and_knows_the_patterns_it_matches() {
 
 #[test]
 fn a_pattern_that_names_everything_is_bounded() {
-    let tree = machine();
+    let tree = busy();
     for pid in 300..300 + 2 * MOST_NAMED as u32 {
         tree.start(pid, [b"sh", b"sh\0"], 10);
     }
@@ -175,7 +178,7 @@ fn a_pattern_that_names_everything_is_bounded() {
 #[test]
 fn a_late_start_is_seen_in_fast_samples_too() {
     use plimsoll::domain::time::{Moment, Monotonic, Wall};
-    let tree = machine();
+    let tree = busy();
     tree.newest(13050);
     let want = naming(&["process:jellyfin"]);
     let mut sensors = tree.sensors();
@@ -198,7 +201,7 @@ const CGROUP: &str = "sys/fs/cgroup";
 /// The groups of a container on a host with version 1, as recorded beside a
 /// Docker of its own.
 fn recorded_container() -> Tree {
-    let tree = machine();
+    let tree = busy();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/proc/docker-cgroup-v1");
     copy(&source, &tree.path(CGROUP));
     tree
@@ -309,7 +312,7 @@ fn unified(tree: &Tree, folder: &str, current: u64) {
 
 #[test]
 fn services_and_pods_of_version_two_are_read() {
-    let tree = machine();
+    let tree = busy();
     let uid = rustix::process::getuid().as_raw();
     tree.write(&format!("{CGROUP}/cgroup.controllers"), "cpu io memory pids\n");
     let other = if uid == 7 { 8 } else { 7 };
@@ -349,7 +352,7 @@ fn services_and_pods_of_version_two_are_read() {
 
 #[test]
 fn groups_are_looked_at_only_where_some_are_named() {
-    let tree = machine();
+    let tree = busy();
     let mut sensors = tree.sensors();
     let mut read = |patterns: &[&str]| sensors.read(&naming(patterns), at(0)).groups;
     assert_eq!(read(&["process:x", "cmdline:y"]), no_groups());
@@ -359,6 +362,31 @@ fn groups_are_looked_at_only_where_some_are_named() {
         (FaultKind::Absent, "no control groups with memory")
     );
     assert_eq!(read(&[]), no_groups());
+}
+
+#[test]
+fn the_engine_asks_for_what_its_config_names() {
+    use plimsoll::engine::input::{ComponentRule, Effect, Past, Settings};
+    use plimsoll::engine::state::State;
+    use plimsoll::policy::limits::Profile;
+
+    let asked = |patterns: &[&str]| {
+        let rule = |pattern: &&str| ComponentRule {
+            pattern: (*pattern).to_owned(),
+            ..ComponentRule::default()
+        };
+        let components = patterns.iter().map(rule).collect();
+        let settings = Settings { components, ..machine::settings(Profile::Linux15) };
+        let (_, effects) = State::new(settings, Past::default(), at(0));
+        let pace = effects.into_iter().find_map(|effect| match effect {
+            Effect::Pace(pace) => Some(pace),
+            _ => None,
+        });
+        pace.unwrap().want.named
+    };
+    assert_eq!(asked(&["model:*"]), Arc::default());
+    let patterns = ["process:chrome*", "model:x", "container:web"];
+    assert_eq!(asked(&patterns), naming(&["process:chrome*", "container:web"]).named);
 }
 
 /// Patterns that match nothing make a sample no dearer than no patterns.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use reqwest::{Client, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::web;
 use crate::domain::text::{clean, clean_bytes};
@@ -23,6 +24,9 @@ const STOP_GRACE: u64 = 10;
 
 /// An engine answers within milliseconds, and a stop after its grace at most.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A look may take this part of it, so that another engine has its turn.
+const LOOK_PART: u32 = 3;
 
 /// The largest answer taken; that of `json` has some tens of KiB.
 const MOST_ANSWER: usize = 1 << 20;
@@ -44,7 +48,7 @@ pub enum ContainerFault {
     NoEngine(Vec<PathBuf>),
     #[error("the container engine at {} may not be used by this user", .0.display())]
     Forbidden(PathBuf),
-    #[error("the container engine at {} has not answered within {} s", .0.display(), .1.as_secs_f32())]
+    #[error("the container engine at {} has not answered within {:.1} s", .0.display(), .1.as_secs_f32())]
     Hangs(PathBuf, Duration),
     #[error("the container engine at {} cannot be asked: {cause}", path.display())]
     Unusable { path: PathBuf, cause: String },
@@ -105,7 +109,7 @@ fn own_container(groups: &str, mounts: &str) -> String {
 pub struct Containers {
     /// Asked in this order; the first that knows the container does the deed.
     pub sockets: Vec<PathBuf>,
-    /// For one answer.
+    /// For one deed, whatever it takes.
     pub patience: Duration,
     /// Text in which the id of a container stands, if plimsoll runs in it.
     pub own: String,
@@ -148,8 +152,10 @@ impl Containers {
     /// other has the container.
     async fn find(&self, id: &str) -> Result<(Engine, Inspected), ContainerFault> {
         let mut worst = None;
+        let limits =
+            TimeLimits { look: self.patience / LOOK_PART, until: Instant::now() + self.patience };
         for path in &self.sockets {
-            let inspected = match Engine::at(path, self.patience) {
+            let inspected = match Engine::at(path, limits) {
                 Ok(engine) => engine.inspect(id).await.map(|inspected| (engine, inspected)),
                 Err(fault) => Err(fault),
             };
@@ -274,15 +280,23 @@ impl Found<'_> {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+struct TimeLimits {
+    /// For a question.
+    look: Duration,
+    /// For all of it.
+    until: Instant,
+}
+
 /// One engine behind its socket.
 struct Engine {
     path: PathBuf,
     client: Client,
-    patience: Duration,
+    limits: TimeLimits,
 }
 
 impl Engine {
-    fn at(path: &Path, patience: Duration) -> Result<Engine, ContainerFault> {
+    fn at(path: &Path, limits: TimeLimits) -> Result<Engine, ContainerFault> {
         if let Err(error) = std::fs::metadata(path) {
             return Err(match error.kind() {
                 io::ErrorKind::PermissionDenied => ContainerFault::Forbidden(path.to_owned()),
@@ -294,7 +308,7 @@ impl Engine {
             path: path.to_owned(),
             cause: web::cause_of(&error),
         })?;
-        Ok(Engine { path: path.to_owned(), client, patience })
+        Ok(Engine { path: path.to_owned(), client, limits })
     }
 
     async fn inspect(&self, id: &str) -> Result<Inspected, ContainerFault> {
@@ -317,8 +331,11 @@ impl Engine {
     }
 
     async fn get(&self, call: &str) -> Result<Vec<u8>, ContainerFault> {
-        let (_, body) = self.ask(self.client.get(address(call))).await?;
-        Ok(body)
+        let left = self.left().min(self.limits.look);
+        match self.ask(self.client.get(address(call)), left).await {
+            Err(ContainerFault::Refused { status: 404, .. }) => Err(ContainerFault::Gone),
+            answered => answered.map(|(_, body)| body),
+        }
     }
 
     async fn post(
@@ -330,7 +347,7 @@ impl Engine {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let (status, body) = self.ask(request).await?;
+        let (status, body) = self.ask(request, self.left()).await.map_err(gone_meanwhile)?;
         if status == StatusCode::NOT_MODIFIED {
             return Ok(Some("it was so already".to_owned()));
         }
@@ -340,21 +357,25 @@ impl Engine {
     async fn ask(
         &self,
         request: reqwest::RequestBuilder,
+        limit: Duration,
     ) -> Result<(StatusCode, Vec<u8>), ContainerFault> {
         let asked = async {
             let answer: Response = request.send().await?;
             let status = answer.status();
             Ok((status, web::beginning(answer, MOST_ANSWER).await?))
         };
-        let answered = tokio::time::timeout(self.patience, asked).await;
-        let hangs = || ContainerFault::Hangs(self.path.clone(), self.patience);
+        let answered = tokio::time::timeout(limit, asked).await;
+        let hangs = || ContainerFault::Hangs(self.path.clone(), limit);
         let (status, body) =
             answered.map_err(|_| hangs())?.map_err(|error| self.fault_of(&error))?;
         match status {
             _ if status.is_success() || status == StatusCode::NOT_MODIFIED => Ok((status, body)),
-            StatusCode::NOT_FOUND => Err(ContainerFault::Gone),
             _ => Err(ContainerFault::Refused { status: status.as_u16(), said: said(&body) }),
         }
+    }
+
+    fn left(&self) -> Duration {
+        self.limits.until.saturating_duration_since(Instant::now())
     }
 
     fn fault_of(&self, error: &reqwest::Error) -> ContainerFault {
@@ -365,6 +386,19 @@ impl Engine {
             Some(io::ErrorKind::ConnectionRefused) => ContainerFault::NoEngine(vec![path]),
             _ => ContainerFault::Unusable { path, cause: web::cause_of(error) },
         }
+    }
+}
+
+/// It was there a moment ago, so not found may as well mean that the engine
+/// does not know the order.
+fn gone_meanwhile(fault: ContainerFault) -> ContainerFault {
+    match fault {
+        ContainerFault::Refused { status: 404, said: Some(said) }
+            if said.to_ascii_lowercase().contains("no such container") =>
+        {
+            ContainerFault::Gone
+        }
+        other => other,
     }
 }
 

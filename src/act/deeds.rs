@@ -33,6 +33,17 @@ pub enum DeedFault {
     NotForProcesses(&'static str),
 }
 
+impl DeedFault {
+    /// There is nobody any more to do it to.
+    fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            DeedFault::Process(ActFault::Gone { .. } | ActFault::NotTheSame { .. })
+                | DeedFault::Container(ContainerFault::Gone)
+        )
+    }
+}
+
 /// What is worth saying beside "done".
 pub type Said = Option<String>;
 
@@ -66,7 +77,16 @@ impl Deeds {
         Ok(run(Errand { words: words.clone(), variables, limit }).await?)
     }
 
+    /// Whom nothing can be taken back from, since it is gone, owes nothing.
     async fn carry_out_on(&self, target: &Target, deed: &Deed) -> Result<Said, DeedFault> {
+        let is_undo = matches!(deed, Deed::Resume | Deed::Unlimit { .. });
+        match self.try_on(target, deed).await {
+            Err(fault) if is_undo && fault.is_gone() => Ok(Some(fault.to_string())),
+            other => other,
+        }
+    }
+
+    async fn try_on(&self, target: &Target, deed: &Deed) -> Result<Said, DeedFault> {
         match target {
             Target::Process { key } => signal(*key, deed).await,
             Target::Container { id, .. } => Ok(self.containers.carry_out(id, deed).await?),

@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal};
 use tokio::time::timeout;
 
 use self::platform::Grip;
+use self::protected::Facts;
 use crate::domain::ProcessKey;
 
 /// A killed process goes within milliseconds; giving back tens of GiB or
@@ -52,6 +53,9 @@ pub enum ActFault {
     NotPermitted { pid: u32 },
     #[error("pid {pid} is still there {} s after KILL", KILL_PATIENCE.as_secs())]
     StillThere { pid: u32 },
+    /// By somebody else, who will let it go on.
+    #[error("pid {pid} is stopped already")]
+    Stopped { pid: u32 },
     #[error("pid {pid} is gone")]
     Gone { pid: u32 },
     #[error("pid {pid} cannot be signalled")]
@@ -89,6 +93,10 @@ pub async fn term(key: ProcessKey, patience: Duration) -> Result<bool, ActFault>
 
 /// Stops a process where it stands. It keeps its memory and gets no more.
 pub fn pause(key: ProcessKey) -> Result<(), ActFault> {
+    let facts = platform::facts(key.pid).ok().flatten();
+    if facts.is_some_and(|facts| facts.is_stopped && is_same(&facts, key)) {
+        return Err(ActFault::Stopped { pid: key.pid });
+    }
     send_to_living(key, Signal::STOP)
 }
 
@@ -125,7 +133,7 @@ fn send(grip: &Grip, key: ProcessKey, signal: Signal) -> Result<bool, ActFault> 
     let pid = key.pid;
     let facts = platform::facts(pid).map_err(|source| failed(pid, source))?;
     let Some(facts) = facts.filter(|facts| !facts.is_zombie) else { return Ok(false) };
-    if !platform::is_same_start(facts.started, key.started) {
+    if !is_same(&facts, key) {
         return Err(ActFault::NotTheSame { pid });
     }
     let names = platform::names(pid);
@@ -137,6 +145,10 @@ fn send(grip: &Grip, key: ProcessKey, signal: Signal) -> Result<bool, ActFault> 
         Err(error) if error == rustix::io::Errno::SRCH => Ok(false),
         Err(error) => Err(failed(pid, error.into())),
     }
+}
+
+fn is_same(facts: &Facts, key: ProcessKey) -> bool {
+    platform::is_same_start(facts.started, key.started)
 }
 
 fn failed(pid: u32, source: io::Error) -> ActFault {

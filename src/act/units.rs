@@ -7,7 +7,7 @@ use super::command::{self, CommandFault, Errand};
 use crate::domain::Deed;
 use crate::domain::text::clean;
 
-/// Where the manager takes longer it goes on by itself.
+/// A service that is being stopped may have minutes; the guard does not wait.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Kinds of units that hold processes.
@@ -49,8 +49,10 @@ pub enum UnitFault {
     Own(String),
     #[error("a service cannot be told to {0}")]
     NotForUnits(&'static str),
+    #[error("not done within {} s; the manager goes on with it", .0.as_secs_f32())]
+    Slow(Duration),
     #[error(transparent)]
-    Command(#[from] CommandFault),
+    Command(CommandFault),
 }
 
 /// The manager of services, as a command.
@@ -58,6 +60,8 @@ pub enum UnitFault {
 pub struct Units {
     /// Its name or path.
     pub systemctl: String,
+    /// For one deed.
+    pub patience: Duration,
     /// What `/proc/self/cgroup` says.
     pub own_groups: String,
 }
@@ -65,7 +69,7 @@ pub struct Units {
 impl Units {
     pub fn of_this_machine() -> Self {
         let own_groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        Units { systemctl: "systemctl".to_owned(), own_groups }
+        Units { systemctl: "systemctl".to_owned(), patience: PATIENCE, own_groups }
     }
 
     /// Does it, and answers with what the manager said, if anything.
@@ -79,7 +83,11 @@ impl Units {
         // Its messages are kept as they are; in a language of its own they
         // could not be searched for.
         let variables = vec![("LC_ALL", "C".to_owned()), ("SYSTEMD_COLORS", "0".to_owned())];
-        let said = command::run(Errand { words, variables, limit: PATIENCE }).await?;
+        let said = command::run(Errand { words, variables, limit: self.patience }).await;
+        let said = said.map_err(|fault| match fault {
+            CommandFault::TooLong { limit, .. } => UnitFault::Slow(limit),
+            other => UnitFault::Command(other),
+        })?;
         Ok(Some(said).filter(|said| !said.is_empty()))
     }
 
@@ -165,7 +173,7 @@ mod tests {
 
     fn units() -> Units {
         let own_groups = "0::/user.slice/user-7.slice/user@7.service/app.slice/guard.service\n";
-        Units { systemctl: "systemctl".into(), own_groups: own_groups.into() }
+        Units { systemctl: "systemctl".into(), patience: PATIENCE, own_groups: own_groups.into() }
     }
 
     fn words(name: &str, is_user: bool, deed: &Deed) -> String {

@@ -5,16 +5,18 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
-use crate::config::LoadedConfig;
+use crate::config::{ConfigError, LoadedConfig};
 use crate::domain::Bytes;
 use crate::engine::FaultSender;
 
@@ -48,7 +50,7 @@ pub enum Reread {
 
 /// Has the config read now, from anywhere.
 #[derive(Clone)]
-pub struct Poke(mpsc::Sender<Asked>);
+pub struct Poke(mpsc::SyncSender<Asked>);
 
 /// Who waits for what becomes of it.
 type Asked = oneshot::Sender<Reread>;
@@ -64,11 +66,13 @@ impl Poke {
     }
 }
 
-/// The task that follows the config. Dropped, it ends.
+/// The thread that follows the config: a folder may hang, and then nothing else
+/// does. Dropped, it ends.
 pub struct Reloading {
     poke: Poke,
     outcomes: watch::Receiver<Option<Reread>>,
-    tasks: Vec<JoinHandle<()>>,
+    is_over: Arc<AtomicBool>,
+    hangups: Option<JoinHandle<()>>,
 }
 
 impl Reloading {
@@ -77,10 +81,10 @@ impl Reloading {
     }
 
     /// Reads it again now, and answers what became of that; `None` if nobody
-    /// follows it any more.
+    /// follows it any more, or too many have asked already.
     pub async fn reload_now(&self) -> Option<Reread> {
         let (asked, answer) = oneshot::channel();
-        self.poke.0.send(asked).await.ok()?;
+        self.poke.0.try_send(asked).ok()?;
         answer.await.ok()
     }
 
@@ -93,7 +97,7 @@ impl Reloading {
     pub(super) fn on_hangup(&mut self) -> io::Result<()> {
         let mut hangups = signal(SignalKind::hangup())?;
         let poke = self.poke();
-        self.tasks.push(tokio::spawn(async move {
+        self.hangups = Some(tokio::spawn(async move {
             while hangups.recv().await.is_some() {
                 poke.now();
             }
@@ -104,50 +108,57 @@ impl Reloading {
 
 impl Drop for Reloading {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+        self.is_over.store(true, Ordering::Relaxed);
+        self.poke.now();
+        if let Some(hangups) = &self.hangups {
+            hangups.abort();
         }
     }
 }
 
 /// Follows the config from here on. `total`: the memory its limits are for.
-/// Must run inside a tokio runtime.
-pub fn start(config: LoadedConfig, total: Bytes, faults: FaultSender) -> Reloading {
-    let (poke, asked) = mpsc::channel(ASKING);
+pub fn start(config: LoadedConfig, total: Bytes, faults: FaultSender) -> io::Result<Reloading> {
+    let (poke, asks) = mpsc::sync_channel(ASKING);
     let (outcome, outcomes) = watch::channel(None);
-    let follower = Follower { config, total, faults, outcome };
-    let tasks = vec![tokio::spawn(follower.follow(asked))];
-    Reloading { poke: Poke(poke), outcomes, tasks }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let follower = Follower { config, total, faults, asks, outcome, is_over: Arc::clone(&is_over) };
+    thread::Builder::new().name("config".to_owned()).spawn(|| follower.follow())?;
+    Ok(Reloading { poke: Poke(poke), outcomes, is_over, hangups: None })
 }
 
 /// What tells one state of a file and its folder from another. Their modes and
 /// times of change are in it: who may write them decides over commands.
-type Seen = Vec<Option<[u64; 6]>>;
+type Seen = [Option<[u64; 6]>; 2];
 
 struct Follower {
     config: LoadedConfig,
     total: Bytes,
     faults: FaultSender,
+    asks: mpsc::Receiver<Asked>,
     outcome: watch::Sender<Option<Reread>>,
+    is_over: Arc<AtomicBool>,
 }
 
 impl Follower {
-    async fn follow(mut self, mut asks: mpsc::Receiver<Asked>) {
+    fn follow(mut self) {
         let path = self.config.paths.config_file.clone();
         // It may have changed since it was loaded, so the first look reads it.
         let mut seen: Option<Seen> = None;
         loop {
-            let asked = match timeout(LOOK_EVERY, asks.recv()).await {
-                Ok(None) => return,
-                Ok(asked) => asked,
-                Err(_) => None,
+            let asked = match self.asks.recv_timeout(LOOK_EVERY) {
+                Ok(asked) => Some(asked),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
             };
-            let now = look(path.clone()).await;
-            if asked.is_none() && seen.as_ref() == Some(&now) {
+            if self.is_over.load(Ordering::Relaxed) {
+                return;
+            }
+            let now = look(path.as_deref());
+            if asked.is_none() && seen == Some(now) {
                 continue;
             }
-            seen = Some(settled(path.clone(), now).await);
-            let outcome = self.reread().await;
+            seen = Some(settled(path.as_deref(), now));
+            let outcome = self.reread();
             let is_news = match &outcome {
                 Reread::Taken { changes, .. } => *changes > 0 || self.was_refused(),
                 Reread::Refused { .. } => true,
@@ -160,17 +171,11 @@ impl Follower {
         }
     }
 
-    async fn reread(&mut self) -> Reread {
-        let (config, total) = (self.config.clone(), self.total);
-        let read = spawn_blocking(move || {
-            let new = config.again()?;
-            settings::regime(&new, total)?;
-            anyhow::Ok(new)
-        });
-        let read = read.await.unwrap_or_else(|_| Err(anyhow!("reading it did not end")));
-        match read {
-            Ok(new) => self.take(new).await,
+    fn reread(&mut self) -> Reread {
+        match self.read() {
+            Ok(new) => self.take(new),
             Err(error) => {
+                let error = anyhow::Error::from(error);
                 // On one line, as notices and logs are.
                 let fault = format!("{error:#}; the settings before stay").replace('\n', "; ");
                 self.faults.tell(FAULT, fault.clone());
@@ -179,11 +184,18 @@ impl Follower {
         }
     }
 
+    /// Checked as at the start.
+    fn read(&self) -> Result<LoadedConfig, ConfigError> {
+        let new = self.config.again()?;
+        settings::regime(&new, self.total)?;
+        Ok(new)
+    }
+
     fn was_refused(&self) -> bool {
         matches!(*self.outcome.borrow(), Some(Reread::Refused { .. }))
     }
 
-    async fn take(&mut self, new: LoadedConfig) -> Reread {
+    fn take(&mut self, new: LoadedConfig) -> Reread {
         self.faults.withdraw(FAULT);
         let said = notes(&new);
         match said.is_empty() {
@@ -195,7 +207,7 @@ impl Follower {
         let (changes, note) = (changed.len(), note(&changed));
         if changes > 0 {
             let configured = settings::configured(&new, self.total, note.clone());
-            self.faults.configure(configured).await;
+            self.faults.configure(configured);
         }
         self.config = new;
         Reread::Taken { changes, note }
@@ -226,10 +238,10 @@ fn note(changed: &BTreeSet<&str>) -> String {
 }
 
 /// The file as it is once it has stayed so for a while.
-async fn settled(path: Option<PathBuf>, mut seen: Seen) -> Seen {
+fn settled(path: Option<&Path>, mut seen: Seen) -> Seen {
     for _ in 0..SETTLING_LOOKS {
-        sleep(SETTLES_IN).await;
-        let now = look(path.clone()).await;
+        thread::sleep(SETTLES_IN);
+        let now = look(path);
         if now == seen {
             break;
         }
@@ -238,13 +250,8 @@ async fn settled(path: Option<PathBuf>, mut seen: Seen) -> Seen {
     seen
 }
 
-/// On another thread: a folder may hang.
-async fn look(path: Option<PathBuf>) -> Seen {
-    let look = spawn_blocking(move || {
-        let folder = path.as_deref().and_then(Path::parent).map(Path::to_owned);
-        vec![path.as_deref().and_then(of_file), folder.as_deref().and_then(of_folder)]
-    });
-    look.await.unwrap_or_default()
+fn look(path: Option<&Path>) -> Seen {
+    [path.and_then(of_file), path.and_then(Path::parent).and_then(of_folder)]
 }
 
 fn of_file(path: &Path) -> Option<[u64; 6]> {

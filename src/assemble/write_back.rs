@@ -49,6 +49,8 @@ impl ConfigDoor {
         settings::regime(&loaded, self.total).map_err(said)?;
         match loaded.origin(key) {
             Origin::File { .. } => Ok(()),
+            // A command, in a file that may not name one.
+            Origin::Default => Err(loaded.notes.join("; ")),
             other => Err(format!("`{key}` is set by {other}, which stands over the file")),
         }
     }

@@ -128,13 +128,19 @@ fn deed_within(component: &Component, reach: Reach) -> Result<&Deed, String> {
     if reach.vram_only {
         return Err("it is not known to hold memory of the graphics card".into());
     }
-    if component.state.as_deref() == Some("paused") {
-        return Err("it is paused already".into());
-    }
     if protects(component.priority, reach) {
         return Err(format!("priority {}", component.priority));
     }
-    let within = component.allowed.iter().find(|deed| gentlest(deed) <= reach.strength as u8);
+    let is_done = |deed: &Deed| match component.state.as_deref() {
+        Some("paused") => *deed == Deed::Pause,
+        Some("limited") => matches!(deed, Deed::Limit { .. }),
+        _ => false,
+    };
+    let mut left = component.allowed.iter().filter(|deed| !is_done(deed)).peekable();
+    if left.peek().is_none() {
+        return Err(format!("it is {} already", component.state.as_deref().unwrap_or_default()));
+    }
+    let within = left.find(|deed| gentlest(deed) <= reach.strength as u8);
     within.ok_or_else(|| {
         let allowed: Vec<&str> = component.allowed.iter().map(Deed::verb).collect();
         let strength = reach.strength.word();

@@ -2,8 +2,9 @@
 //!
 //! A change is: an integer, the step of an unsigned number; an object, changes
 //! by key, `null` for a key that is gone; a list of one, the new value whole.
-//! A list of processes changes by pid, with `o` for its order where that is
-//! not simply the old one and then the new ones. Keys are shortened.
+//! A list of processes changes by pid, one of groups by `/` and name, with `o`
+//! for its order where that is not simply the old one and then the new ones.
+//! Keys are shortened.
 
 use serde_json::{Map, Value};
 
@@ -53,7 +54,7 @@ const SHORT: [(&str, &str); 41] = [
     ("stalled", "X"),
 ];
 
-/// The order of a list of processes. No pid is spelled so.
+/// The order of a list. No pid is spelled so, and no name behind its slash.
 pub(super) const ORDER: &str = "o";
 
 fn short(key: &str) -> &str {
@@ -109,39 +110,80 @@ fn between_objects(old: &Map<String, Value>, new: &Map<String, Value>) -> Value 
     Value::Object(change)
 }
 
-/// `None`: not lists of processes, or the same pid twice.
+/// What a thing in a list is known by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Identity {
+    Pid(u64),
+    Name(String),
+}
+
+impl Identity {
+    fn of(thing: &Value) -> Option<Identity> {
+        if let Some(pid) = thing.get("key").and_then(|key| key.get("pid")) {
+            return pid.as_u64().map(Identity::Pid);
+        }
+        thing.get("kind")?.get("group")?;
+        Some(Identity::Name(thing.get("name")?.as_str()?.to_owned()))
+    }
+
+    fn of_all(list: &[Value]) -> Option<Vec<Identity>> {
+        let all: Vec<Identity> = list.iter().map(Identity::of).collect::<Option<_>>()?;
+        let is_once = |(place, one)| !all[..place].contains(one);
+        all.iter().enumerate().all(is_once).then_some(all)
+    }
+
+    /// As the key of a change.
+    fn key(&self) -> String {
+        match self {
+            Identity::Pid(pid) => pid.to_string(),
+            Identity::Name(name) => format!("/{name}"),
+        }
+    }
+
+    fn from_key(key: &str) -> Result<Identity, Misfit> {
+        match key.strip_prefix('/') {
+            Some(name) => Ok(Identity::Name(name.to_owned())),
+            None => key.parse().map(Identity::Pid).map_err(|_| format!("`{key}` is no pid")),
+        }
+    }
+
+    /// As it stands in an order.
+    fn value(&self) -> Value {
+        match self {
+            Identity::Pid(pid) => (*pid).into(),
+            Identity::Name(name) => name.as_str().into(),
+        }
+    }
+
+    fn from_value(value: &Value) -> Option<Identity> {
+        let name = || value.as_str().map(|name| Identity::Name(name.to_owned()));
+        value.as_u64().map(Identity::Pid).or_else(name)
+    }
+}
+
+/// `None`: lists of other things, or of the same thing twice.
 fn between_lists(old: &[Value], new: &[Value]) -> Option<Value> {
-    let (old_pids, new_pids) = (pids(old)?, pids(new)?);
+    let (before, after) = (Identity::of_all(old)?, Identity::of_all(new)?);
     let mut change = Map::new();
-    for (pid, value) in new_pids.iter().zip(new) {
-        let step = match old_pids.iter().position(|old| old == pid) {
+    for (one, value) in after.iter().zip(new) {
+        let step = match before.iter().position(|old| old == one) {
             Some(place) => between(&old[place], value),
             None => Some(whole(value)),
         };
         if let Some(step) = step {
-            change.insert(pid.to_string(), step);
+            change.insert(one.key(), step);
         }
     }
-    for pid in old_pids.iter().filter(|pid| !new_pids.contains(pid)) {
-        change.insert(pid.to_string(), Value::Null);
+    for one in before.iter().filter(|one| !after.contains(one)) {
+        change.insert(one.key(), Value::Null);
     }
-    let stayed = old_pids.iter().filter(|pid| new_pids.contains(pid));
-    let mut came: Vec<&u64> = new_pids.iter().filter(|pid| !old_pids.contains(pid)).collect();
+    let stayed = before.iter().filter(|one| after.contains(one));
+    let mut came: Vec<&Identity> = after.iter().filter(|one| !before.contains(one)).collect();
     came.sort_unstable();
-    if !stayed.chain(came).eq(new_pids.iter()) {
-        change.insert(ORDER.to_owned(), new_pids.into());
+    if !stayed.chain(came).eq(after.iter()) {
+        change.insert(ORDER.to_owned(), after.iter().map(Identity::value).collect());
     }
     Some(Value::Object(change))
-}
-
-fn pid(process: &Value) -> Option<u64> {
-    process.get("key")?.get("pid")?.as_u64()
-}
-
-fn pids(list: &[Value]) -> Option<Vec<u64>> {
-    let pids: Vec<u64> = list.iter().map(pid).collect::<Option<_>>()?;
-    let is_once = |(place, pid)| !pids[..place].contains(pid);
-    pids.iter().enumerate().all(is_once).then_some(pids)
 }
 
 /// The change does not fit the value: a detail of what does not.
@@ -193,8 +235,8 @@ fn apply_to_list(state: &mut Vec<Value>, change: Map<String, Value>) -> Result<(
             order = Some(step);
             continue;
         }
-        let number: u64 = key.parse().map_err(|_| format!("`{key}` is no pid"))?;
-        let place = state.iter().position(|process| pid(process) == Some(number));
+        let one = Identity::from_key(&key)?;
+        let place = state.iter().position(|thing| Identity::of(thing).as_ref() == Some(&one));
         match (step, place) {
             (Value::Null, Some(place)) => drop(state.remove(place)),
             (step, Some(place)) => apply(&mut state[place], step)?,
@@ -206,8 +248,8 @@ fn apply_to_list(state: &mut Vec<Value>, change: Map<String, Value>) -> Result<(
         }
     }
     // A JSON object has no order of its own: without `o`, those that came are
-    // in the order of their pids.
-    came.sort_by_key(pid);
+    // in the order of their identities.
+    came.sort_by_key(Identity::of);
     state.extend(came);
     match order {
         Some(order) => reorder(state, &order),
@@ -216,14 +258,17 @@ fn apply_to_list(state: &mut Vec<Value>, change: Map<String, Value>) -> Result<(
 }
 
 fn reorder(state: &mut [Value], order: &Value) -> Result<(), Misfit> {
-    let order: Vec<u64> =
-        order.as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+    let order = order.as_array().into_iter().flatten();
+    let order: Vec<Identity> = order.filter_map(Identity::from_value).collect();
     if order.len() != state.len() {
-        return Err(format!("an order of {} for {} processes", order.len(), state.len()));
+        return Err(format!("an order of {} for {} of them", order.len(), state.len()));
     }
-    let place = |process: &Value| order.iter().position(|number| pid(process) == Some(*number));
-    if state.iter().any(|process| place(process).is_none()) {
-        return Err("an order that leaves a process out".to_owned());
+    let place = |thing: &Value| {
+        let found = Identity::of(thing);
+        order.iter().position(|one| found.as_ref() == Some(one))
+    };
+    if state.iter().any(|thing| place(thing).is_none()) {
+        return Err("an order that leaves one out".to_owned());
     }
     state.sort_by_key(place);
     Ok(())
@@ -246,6 +291,8 @@ mod tests {
     #[test]
     fn a_change_is_as_small_as_what_changed() {
         let process = |pid: u64, rss: u64| json!({"key": {"pid": pid}, "resident": rss});
+        let unit = json!({"group": "unit", "is_user": false});
+        let group = |name: &str, used: u64| json!({"kind": unit, "name": name, "used": used});
         let cases = [
             (json!({"used": 5, "free": 9}), json!({"used": 3, "free": 9}), json!({"u": -2})),
             (json!({"limit": null}), json!({"limit": 4}), json!({"l": [4]})),
@@ -263,6 +310,16 @@ mod tests {
                 json!([process(7, 1), process(8, 2)]),
                 json!([process(8, 2), process(7, 1)]),
                 json!({"o": [8, 7]}),
+            ),
+            (
+                json!([group("o", 1), group("web", 2)]),
+                json!([group("web", 9), group("o", 1), group("db", 3)]),
+                json!({"/web": {"u": 7}, "/db": [group("db", 3)], "o": ["web", "o", "db"]}),
+            ),
+            (
+                json!([group("web", 1), group("web", 2)]),
+                json!([group("web", 1)]),
+                json!([[group("web", 1)]]),
             ),
         ];
         for (mut old, new, expected) in cases {

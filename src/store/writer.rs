@@ -84,8 +84,14 @@ impl Writer {
                 self.confirms.extend(confirm);
             }
             Message::Choice(choice) => self.waiting.push_back(Entry::Choice(choice)),
-            Message::Owe(debt) => self.waiting.push_back(Entry::Owe(debt)),
-            Message::Settle(debt) => self.waiting.push_back(Entry::Settle(debt)),
+            Message::Owe(debt) => {
+                self.forget_waiting(&debt);
+                self.waiting.push_back(Entry::Owe(debt));
+            }
+            Message::Settle(debt) => {
+                self.forget_waiting(&debt);
+                self.waiting.push_back(Entry::Settle(debt));
+            }
             Message::Older { before, limit, reply } => questions.push((before, limit, reply)),
         }
     }
@@ -123,6 +129,16 @@ impl Writer {
             }
         }
         transaction.commit()
+    }
+
+    /// Only the last word on a debt counts.
+    fn forget_waiting(&mut self, debt: &Debt) {
+        self.waiting.retain(|entry| match entry {
+            Entry::Owe(other) | Entry::Settle(other) => {
+                other.component != debt.component || kind(&other.undo) != kind(&debt.undo)
+            }
+            Entry::Event(_) | Entry::Choice(_) => true,
+        });
     }
 
     /// Keeps as many events as are on screen: more could not be missed. A debt
@@ -286,7 +302,10 @@ mod tests {
         let target = crate::domain::Target::Process { key };
         let name = String::from("x");
         let debt = Debt { component: "process:x".into(), name, target, undo: Deed::Resume };
+        writer.take(Message::Owe(debt.clone()), &mut vec![]);
+        writer.take(Message::Settle(debt.clone()), &mut vec![]);
         writer.take(Message::Owe(debt), &mut vec![]);
+        assert_eq!(writer.waiting.len(), 1);
         let surplus = 10;
         for seq in 1..=EVENTS_KEPT as u64 + surplus {
             writer.take(Message::Event { event: note(seq, "y"), confirm: None }, &mut vec![]);

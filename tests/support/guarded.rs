@@ -234,10 +234,12 @@ fn happened() -> Vec<Event> {
     let said = "backup stopped after 211 of 904 files; the rest goes on when memory has recovered";
     let bodies = [
         EventBody::Proposed {
+            is_watched: true,
             plan: policy().levels[3].plan.clone().into(),
             mode: RuleMode::Observe,
         },
         EventBody::Proposed {
+            is_watched: true,
             plan: policy().levels[2].plan.clone().into(),
             mode: RuleMode::Confirm,
         },

@@ -168,3 +168,93 @@ fn hook_together(path: &str, entry: &toml::Table) -> Vec<KeyFault> {
     }
     faults
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::Config;
+    use crate::domain::pattern;
+
+    const PATTERNS: [&str; 16] = [
+        "*",
+        "*x",
+        "model:*",
+        "model:x",
+        "server:x",
+        "runner:*",
+        "process:*",
+        "process:?",
+        "process:x*",
+        "cmdline:**",
+        "cmdline:*x*",
+        "container:*",
+        "container:x",
+        "unit:*.service",
+        "unit:-*",
+        "unit:x.service",
+    ];
+
+    /// Things a machine has that nobody named here.
+    const BYSTANDERS: [&str; 6] = [
+        "process:systemd",
+        "process:1",
+        "cmdline:/usr/sbin/sshd -D",
+        "container:db",
+        "unit:dbus.service",
+        "model:llama3:8b",
+    ];
+
+    fn entry(pattern: &str, bits: u16) -> toml::Table {
+        let key::Kind::Choices(all) = COMPONENT_KEYS[4].kind else { panic!("they moved") };
+        let actions = all.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0);
+        let actions = actions.map(|(_, action)| (*action).to_owned().into()).collect();
+        let mut entry = toml::Table::new();
+        entry.insert("match".to_owned(), pattern.to_owned().into());
+        entry.insert("actions".to_owned(), toml::Value::Array(actions));
+        if bits & 0x100 != 0 {
+            entry.insert("command".to_owned(), vec!["sync".to_owned()].into());
+        }
+        if bits & 0x200 != 0 {
+            entry.insert("limit".to_owned(), "1 GiB".to_owned().into());
+        }
+        entry
+    }
+
+    fn is_allowed(entry: &toml::Table) -> bool {
+        components(&vec![toml::Value::Table(entry.clone())].into()).is_empty()
+    }
+
+    /// All of the few thousand there are.
+    #[test]
+    fn what_may_be_done_fits_what_is_named_whatever_is_combined() {
+        let mut allowed = 0;
+        for (at, bits) in (0..PATTERNS.len()).flat_map(|at| (0..0x400).map(move |b| (at, b))) {
+            let (of, entry) = (PATTERNS[at], entry(PATTERNS[at], bits));
+            if !is_allowed(&entry) {
+                continue;
+            }
+            allowed += 1;
+            let has = |action| entry["actions"].as_array().unwrap().contains(&action);
+            let has = |action: &str| has(action.to_owned().into());
+            let is_process = of.starts_with("process:") || of.starts_with("cmdline:");
+            let is_grouped = of.starts_with("container:") || of.starts_with("unit:");
+            assert!(is_process || !(has("term") || has("kill")), "{entry}");
+            assert!(is_grouped || !(has("restart") || has("stop") || has("limit")), "{entry}");
+            assert!(is_process || is_grouped || !has("pause"), "{entry}");
+            assert!(of.starts_with("model:") || !has("unload"), "{entry}");
+            assert_eq!(has("command"), entry.contains_key("command"), "{entry}");
+            assert_eq!(has("limit"), entry.contains_key("limit"), "{entry}");
+            let touches = is_process || is_grouped || of.starts_with('*');
+            if touches && !entry["actions"].as_array().unwrap().is_empty() {
+                let hit = BYSTANDERS.iter().find(|name| pattern::matches(of, name));
+                assert_eq!(hit, None, "{entry}");
+            }
+            let whole = toml::Table::from_iter([(
+                COMPONENTS.to_owned(),
+                vec![toml::Value::Table(entry)].into(),
+            )]);
+            assert!(Config::deserialize_table(whole).is_ok());
+        }
+        assert!(allowed > 50, "{allowed}");
+    }
+}

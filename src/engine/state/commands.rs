@@ -8,7 +8,9 @@ use crate::domain::model::ModelState;
 use crate::domain::pattern;
 use crate::domain::plan::{Keep, Plan};
 use crate::domain::snapshot::Mode;
-use crate::domain::{Action, Event, InstalledModel, ModelName, NamedBy, ProcessKey, Strength};
+use crate::domain::{
+    Action, Event, Group, InstalledModel, ModelName, Named, NamedBy, Process, ProcessKey, Strength,
+};
 use crate::policy::plan;
 
 use super::super::input::{Choice, ComponentRule, Effect, RequestNumber};
@@ -26,6 +28,31 @@ pub(super) fn events_reply(events: Result<Vec<Event>, String>) -> Reply {
 }
 
 type Taken = Result<Reply, String>;
+
+/// What the config may call a component.
+pub(super) struct Called<'a> {
+    /// [`crate::domain::Component::id`]
+    pub(super) id: &'a str,
+    /// By its command line, as far as it matched.
+    pub(super) process: Option<&'a Process>,
+    /// By its ids.
+    pub(super) group: Option<&'a Group>,
+}
+
+impl<'a> Called<'a> {
+    pub(super) fn by_id(id: &'a str) -> Self {
+        Called { id, process: None, group: None }
+    }
+
+    fn answers_to(&self, pattern: &str) -> bool {
+        let by_line = || {
+            let line = pattern.strip_prefix(NamedBy::Cmdline.prefix())?;
+            Some(self.process?.matched.iter().any(|matched| matched == line))
+        };
+        let by_group = || Some(self.group?.answers_to(&Named::parse(pattern)?));
+        by_line().or_else(by_group).unwrap_or(false)
+    }
+}
 
 impl State {
     pub(super) fn take_command(&mut self, number: RequestNumber, command: Command) {
@@ -249,29 +276,26 @@ impl State {
     /// What the config says of a component: the first entry that says it.
     pub(super) fn rule_of<'a, T>(
         &'a self,
-        (id, matched): (&str, &[String]),
+        called: &Called<'_>,
         pick: impl Fn(&'a ComponentRule) -> Option<T>,
     ) -> Option<T> {
         let is_about = |rule: &&ComponentRule| {
-            let by_line = rule.pattern.strip_prefix(NamedBy::Cmdline.prefix());
-            by_line.is_some_and(|line| matched.iter().any(|pattern| pattern == line))
-                || pattern::matches(&rule.pattern, id)
+            pattern::matches(&rule.pattern, called.id) || called.answers_to(&rule.pattern)
         };
         self.settings.components.iter().filter(is_about).find_map(pick)
     }
 
     /// Priority and pin of a component: set by key, else by the config, else
-    /// by default. `matched`: see [`crate::domain::Process::matched`].
-    pub(super) fn standing(&self, component: &str, matched: &[String]) -> (Priority, bool) {
-        let choice = self.choices.get(component);
-        let named = (component, matched);
+    /// by default.
+    pub(super) fn standing(&self, called: &Called<'_>) -> (Priority, bool) {
+        let choice = self.choices.get(called.id);
         let priority = choice
             .and_then(|choice| choice.priority)
-            .or_else(|| self.rule_of(named, |rule| rule.priority))
+            .or_else(|| self.rule_of(called, |rule| rule.priority))
             .unwrap_or_default();
         let pinned = choice
             .and_then(|choice| choice.pinned)
-            .or_else(|| self.rule_of(named, |rule| rule.pinned))
+            .or_else(|| self.rule_of(called, |rule| rule.pinned))
             .unwrap_or(false);
         (priority, pinned)
     }

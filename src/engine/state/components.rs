@@ -13,6 +13,7 @@ use crate::domain::{
 use crate::policy::rules::ComponentRule;
 
 use super::State;
+use super::commands::Called;
 
 /// A runner without a server for a shorter time may have just been started.
 const ORPHAN_AFTER: Duration = Duration::from_secs(2);
@@ -90,12 +91,13 @@ impl State {
             _ => "runner",
         };
         let id = format!("{prefix}:{}", process.name);
-        let named = (id.as_str(), process.matched.as_slice());
-        let (priority, pinned) = self.standing(&id, &process.matched);
+        let called = Called { id: &id, process: Some(process), group: None };
+        let (priority, pinned) = self.standing(&called);
         let is_other = kind == ComponentKind::Process;
-        let allowed = if is_other { self.allowed(named) } else { Vec::new() };
+        let allowed = if is_other { self.allowed(&called) } else { Vec::new() };
+        let zombie = process.is_zombie.then_some("zombie");
+        let state = zombie.or_else(|| self.owed_state(&Target::Process { key: process.key }));
         Component {
-            id,
             name: process.name.clone(),
             kind,
             depth,
@@ -104,9 +106,10 @@ impl State {
             swapped: process.memory.swapped,
             priority,
             pinned,
-            state: process.is_zombie.then(|| "zombie".to_owned()),
+            state: state.map(str::to_owned),
             target: is_other.then_some(Target::Process { key: process.key }),
             allowed,
+            id,
         }
     }
 
@@ -116,9 +119,10 @@ impl State {
             GroupKind::Unit { .. } => (ComponentKind::Service, NamedBy::Unit),
         };
         let id = format!("{}{}", prefix.prefix(), group.name);
-        let (priority, pinned) = self.standing(&id, &[]);
+        let called = Called { id: &id, process: None, group: Some(group) };
+        let (priority, pinned) = self.standing(&called);
         let measured = |bytes| Footprint { bytes, source: FootprintSource::Measured };
-        let expected = || self.rule_of((&id, &[]), |rule| rule.expected);
+        let expected = || self.rule_of(&called, |rule| rule.expected);
         let estimated = |bytes| Footprint { bytes, source: FootprintSource::Estimated };
         Component {
             name: group.name.clone(),
@@ -129,20 +133,23 @@ impl State {
             swapped: group.swapped,
             priority,
             pinned,
-            state: group.is_paused.then(|| "paused".to_owned()),
+            state: match group.is_paused {
+                true => Some("paused".to_owned()),
+                false => self.owed_state(&group.target()).map(str::to_owned),
+            },
             target: Some(group.target()),
-            allowed: self.allowed((&id, &[])),
+            allowed: self.allowed(&called),
             id,
         }
     }
 
     /// What the config allows to be done: nothing, unless it names it.
-    fn allowed(&self, named: (&str, &[String])) -> Vec<Deed> {
+    fn allowed(&self, called: &Called<'_>) -> Vec<Deed> {
         let deeds = |rule: &ComponentRule| -> Option<Vec<Deed>> {
             let deeds = rule.actions.iter().filter_map(|measure| deed_of(*measure, rule));
             Some(deeds.collect()).filter(|deeds: &Vec<Deed>| !deeds.is_empty())
         };
-        self.rule_of(named, deeds).unwrap_or_default()
+        self.rule_of(called, deeds).unwrap_or_default()
     }
 }
 

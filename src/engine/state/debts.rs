@@ -45,6 +45,12 @@ impl State {
         self.debts.iter().any(|o| o.debt.component == component && o.debt.undo == *deed)
     }
 
+    /// What was done to it and is not taken back yet.
+    pub(super) fn owed_state(&self, target: &Target) -> Option<&'static str> {
+        let owed = self.debts.iter().find(|owed| owed.debt.target == *target)?;
+        Some(if owed.debt.undo == Deed::Resume { "paused" } else { "limited" })
+    }
+
     fn limit_of(&self, target: &Target) -> Option<crate::domain::Bytes> {
         self.readings.groups().iter().find(|group| group.target() == *target)?.limit
     }

@@ -5,6 +5,7 @@ use crate::domain::model::{Activity, ModelState, ModelView};
 use crate::domain::snapshot::{FORMAT, Snapshot};
 
 use super::State;
+use super::commands::Called;
 use super::components::model_id;
 use super::tracked::Tracked;
 
@@ -45,7 +46,7 @@ impl State {
     fn model_view(&self, name: &ModelName, tracked: &Tracked) -> ModelView {
         let listed = tracked.listed.as_ref();
         let installed = self.installed.value.iter().find(|installed| &installed.name == name);
-        let (priority, pinned) = self.standing(&model_id(name.as_str()), &[]);
+        let (priority, pinned) = self.standing(&Called::by_id(&model_id(name.as_str())));
         let is_unlisted = listed.is_none() && !matches!(tracked.state, ModelState::Loading { .. });
         let state = match &tracked.state {
             // Off the list while its runner still gives its pages back.

@@ -20,7 +20,7 @@ use super::lines::{counter, fields, number};
 use super::system;
 use crate::domain::bytes::Bytes;
 use crate::domain::fault::SensorFault;
-use crate::domain::group::{Group, GroupKind};
+use crate::domain::group::Group;
 use crate::domain::rule::{Named, NamedBy};
 use crate::domain::sample::{Pressure, Reading, no_groups};
 use crate::domain::time::Monotonic;
@@ -121,7 +121,9 @@ impl NamedGroups {
                 one.name = name;
             }
         }
-        found.retain(|one| self.asked.iter().any(|named| answers(one, named)));
+        let is_named =
+            |one: &Found| self.asked.iter().any(|named| one.kind.answers_to(&one.name, named));
+        found.retain(is_named);
         found.sort_by(|a, b| (&a.name, &a.folder).cmp(&(&b.name, &b.folder)));
         found.truncate(MOST_GROUPS);
         let mut before = std::mem::replace(&mut self.open, Ok(Vec::new())).unwrap_or_default();
@@ -130,18 +132,6 @@ impl NamedGroups {
             known.map_or_else(|| Open::new(&self.root, &tree, found), |at| before.swap_remove(at))
         });
         Ok(reopened.collect())
-    }
-}
-
-/// A container answers to its name, its id and its short id.
-fn answers(found: &Found, named: &Named) -> bool {
-    let is = |text: &str| crate::domain::pattern::matches(&named.pattern, text);
-    match (&found.kind, named.by) {
-        (GroupKind::Container { id }, NamedBy::Container) => {
-            is(&found.name) || is(id) || is(names::short(id))
-        }
-        (GroupKind::Unit { .. }, NamedBy::Unit) => is(&found.name),
-        _ => false,
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::Deserialize;
 
+use crate::domain::group::short_id;
 use crate::domain::text::clean;
 use crate::domain::time::Monotonic;
 
@@ -34,11 +35,6 @@ pub struct ContainerNames {
     /// By id; `None` where no engine told one.
     names: HashMap<String, Option<String>>,
     asked_at: Option<Monotonic>,
-}
-
-/// As the engine's own lists show ids.
-pub fn short(id: &str) -> &str {
-    id.get(..12).unwrap_or(id)
 }
 
 impl ContainerNames {
@@ -81,7 +77,7 @@ impl ContainerNames {
 
     pub fn of(&self, id: &str) -> String {
         let name = self.names.get(id).and_then(Option::as_deref);
-        name.unwrap_or_else(|| short(id)).to_owned()
+        name.unwrap_or_else(|| short_id(id)).to_owned()
     }
 }
 
