@@ -21,7 +21,7 @@ use plimsoll::engine::simulate::findings::{Again, Findings};
 use plimsoll::engine::simulate::{Simulation, acting};
 use plimsoll::policy::limits::Profile;
 use plimsoll::policy::rules::Rules;
-use plimsoll::recording::{Entry, Reader};
+use plimsoll::recording::Reader;
 use serde_json::Value;
 
 use self::machine::TOTAL;
