@@ -107,8 +107,7 @@ fn at_rest(tick: u64) -> Sample {
             others: (2..12).map(process).collect(),
             rest: Some(wobble(800, 2)),
             count: Some(160 + (tick / 10 % 2) as u32),
-            reapers: vec![],
-            named: Vec::new(),
+            ..ProcessTable::default()
         }),
         groups: no_groups(),
     }

@@ -381,17 +381,17 @@ fn a_rule_unloads_what_is_enough_and_the_level_is_never_worse() {
     assert_eq!(careful.actions.len(), 2, "{:?}", careful.actions);
 }
 
-/// A named process and a named container of 4 GiB each, and others that climb.
+/// A named process and a named container of 2 GiB each, and others that climb.
 fn hogs() -> Vec<u8> {
     let mut recorder = Recorder::new();
     let mut hog = program(1);
     hog.name = "hog".into();
-    hog.memory.anonymous = Some(Bytes::gib(4));
+    hog.memory.anonymous = Some(Bytes::gib(2));
     recorder.machine.named = vec![hog];
     recorder.machine.groups = vec![Group {
         kind: GroupKind::Container { id: "c".repeat(64) },
         name: "media".into(),
-        used: Some(Bytes::gib(4)),
+        used: Some(Bytes::gib(2)),
         swapped: None,
         limit: None,
         oom_kills: None,
@@ -430,7 +430,7 @@ fn what_is_ended_or_stopped_gives_back_what_it_held() {
         found.actions.iter().map(|action| (action.verb, action.subject.as_str())).collect();
     done.sort_unstable();
     assert_eq!(done, [("end", "hog"), ("stop", "media")], "{:?}", found.actions);
-    assert_eq!(found.freed_bytes, Bytes::gib(8));
+    assert_eq!(found.freed_bytes, Bytes::gib(4));
     let without = play(&hogs(), &[]);
     assert!(seconds_at(&found, Level::Emergency) < seconds_at(&without, Level::Emergency));
 }
