@@ -291,7 +291,9 @@ fn start_own(
     let follows = edges.playback.is_none() && terms.at_least_every.is_none();
     let reloading = follows.then(|| follow(config, total, &faults)).flatten();
     let poke = reloading.as_ref().map(Reloading::poke);
-    let door = follows.then(|| ConfigDoor::of(config, total, poke)).flatten();
+    // The demo's rules are its own: they change nobody's config.
+    let is_real = follows && edges.mode == Mode::Live;
+    let door = is_real.then(|| ConfigDoor::of(config, total, poke)).flatten();
     if let Some(playback) = edges.playback {
         tokio::spawn(tell_the_end(playback, faults.clone()));
     }

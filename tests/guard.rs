@@ -10,7 +10,6 @@ mod fake_child;
 #[path = "support/ollama.rs"]
 mod ollama;
 #[path = "support/shell.rs"]
-#[allow(dead_code, reason = "each test that includes this uses another part of it")]
 mod shell;
 
 use std::fs::{self, File};

@@ -207,7 +207,9 @@ async fn a_toggle_is_shown_then_written_then_in_force() {
     let home = Home::with(WRITTEN);
     let running = home.demo().await;
     let mut outcomes = running.reloading().unwrap().outcomes();
-    let door = running.door.clone().unwrap();
+    assert!(running.door.is_none(), "a demo changes nobody's config");
+    let poke = running.reloading().unwrap().poke();
+    let door = ConfigDoor::of(&home.load(), Bytes::gib(16), Some(poke)).unwrap();
     let shown = door.propose(&change("rules.mode", "\"act\"")).unwrap();
     assert_eq!(shown.file, home.file().display().to_string());
     let changed: Vec<&DiffLine> =

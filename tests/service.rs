@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 #[path = "support/shell.rs"]
-#[allow(dead_code, reason = "each test that includes this uses another part of it")]
 mod shell;
 
 use std::fs;

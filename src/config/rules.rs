@@ -25,6 +25,7 @@ impl LoadedConfig {
     pub fn rules(&self, chosen: &Chosen) -> Result<Rules, ConfigError> {
         let is_named = self.config.profile != ProfileChoice::Auto;
         let mut rules = Rules::of(chosen.profile, is_named);
+        rules.mode = self.config.rules.mode;
         let set = &self.config.rules;
         for (rule, change) in rules.levels.iter_mut().zip(changes(set)) {
             lay_over(rule, &change, set.mode);
@@ -318,6 +319,7 @@ mod tests {
             ..LevelRule::default()
         };
         let expected = Rules {
+            mode: RuleMode::Act,
             levels: [
                 rule(RuleMode::Off, 86_400, Some(Bytes::gib(8))),
                 LevelRule {

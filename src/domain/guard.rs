@@ -16,6 +16,15 @@ pub struct Proposal {
     pub since: Moment,
 }
 
+/// How far rules go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RuleModes {
+    /// None goes beyond it.
+    pub ceiling: RuleMode,
+    /// The mode of the one that goes furthest.
+    pub furthest: RuleMode,
+}
+
 /// The rules and what they would do now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PolicyView {

@@ -12,7 +12,7 @@ use super::bytes::Bytes;
 use super::component::Component;
 use super::event::Event;
 use super::fault::RuntimeFault;
-use super::guard::{PolicyView, Proposal};
+use super::guard::{PolicyView, Proposal, RuleModes};
 use super::history::History;
 use super::level::{Headroom, LevelState, Mark};
 use super::model::{InstalledModel, ModelView};
@@ -52,6 +52,7 @@ pub struct Snapshot {
     /// Newest last, numbered, at most [`EVENTS_KEPT`].
     pub events: Part<VecDeque<Event>>,
     pub plan: Option<Arc<RunningPlan>>,
+    pub rules: RuleModes,
     /// A rule asks.
     pub proposal: Option<Arc<Proposal>>,
     /// Only while somebody looks at it.

@@ -13,6 +13,8 @@ use super::limits::Profile;
 /// All rules of an engine. A profile has its own; the config changes them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rules {
+    /// No rule goes beyond it; already counted in each rule's own mode.
+    pub mode: RuleMode,
     /// By level, normal first.
     pub levels: [LevelRule; 4],
     /// Only the model used last stays.
@@ -103,6 +105,7 @@ impl Rules {
     pub fn plain() -> Rules {
         let rule = |strength| LevelRule { strength, ..LevelRule::default() };
         Rules {
+            mode: RuleMode::Observe,
             levels: [
                 rule(None),
                 rule(Some(Strength::Light)),

@@ -10,7 +10,7 @@ use crate::domain::bytes::Bytes;
 use crate::domain::component::Component;
 use crate::domain::event::Event;
 use crate::domain::group::{Group, GroupKind};
-use crate::domain::guard::{LevelView, PolicyView};
+use crate::domain::guard::LevelView;
 use crate::domain::model::{InstalledModel, ModelName, ModelView};
 use crate::domain::rule::{RuleMode, Target};
 use crate::domain::snapshot::Snapshot;
@@ -104,7 +104,7 @@ impl Row for &Event {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RuleRow<'a> {
     Of(&'a LevelView),
-    /// How far the rule of a level goes that goes furthest.
+    /// No rule goes beyond it.
     All(RuleMode),
     KillSwitch(RuleMode),
 }
@@ -155,9 +155,8 @@ impl Row for RuleRow<'_> {
 pub fn rule_rows(snapshot: &Snapshot) -> Vec<RuleRow<'_>> {
     let Some(policy) = snapshot.policy.as_deref() else { return Vec::new() };
     let levels = policy.levels.iter().map(RuleRow::Of);
-    let furthest = policy.levels.iter().map(|view| view.mode).max();
     levels
-        .chain(furthest.map(RuleRow::All))
+        .chain(std::iter::once(RuleRow::All(snapshot.rules.ceiling)))
         .chain(policy.kill_switch.map(RuleRow::KillSwitch))
         .collect()
 }
@@ -169,11 +168,6 @@ pub fn selected_rule<'a>(snapshot: &'a Snapshot, ui: &Ui) -> Option<RuleRow<'a>>
     }
     let rows = rule_rows(snapshot);
     selected_index(&rows, &ui.rules).map(|index| rows[index])
-}
-
-/// How far the rule goes that goes furthest.
-pub fn furthest_mode(policy: &PolicyView) -> Option<RuleMode> {
-    policy.levels.iter().map(|view| view.mode).chain(policy.kill_switch).max()
 }
 
 /// Rows of the models page, or on the overview only those loaded.

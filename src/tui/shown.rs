@@ -16,7 +16,7 @@ use crate::domain::plan::Plan;
 use crate::domain::sample::{MemoryParts, Pressure, Sample, Stall};
 use crate::domain::snapshot::{Rates, Snapshot};
 use crate::domain::time::{Moment, Span};
-use crate::tui::rows::{furthest_mode, group_of};
+use crate::tui::rows::group_of;
 use crate::tui::state::{Page, Ui};
 use crate::tui::widgets::figures::two_digits;
 
@@ -60,11 +60,9 @@ pub fn fingerprint(snapshot: &Snapshot, ui: &Ui) -> u64 {
         sum.plan(&asked.plan);
         sum.span(asked.since);
     }
-    if let Some(policy) = &snapshot.policy {
-        match ui.page {
-            Page::Policy => sum.policy(policy),
-            _ => furthest_mode(policy).hash(&mut sum.hasher),
-        }
+    snapshot.rules.hash(&mut sum.hasher);
+    if let Some(policy) = snapshot.policy.as_ref().filter(|_| ui.page == Page::Policy) {
+        sum.policy(policy);
     }
     if let Some(plan) = &snapshot.plan {
         (plan.outcomes.len(), plan.ended.is_some()).hash(&mut sum.hasher);
@@ -272,7 +270,7 @@ impl Sum {
 mod tests {
     use super::*;
     use crate::domain::component::{Footprint, FootprintSource};
-    use crate::domain::guard::{DayCounts, LevelView, Proposal};
+    use crate::domain::guard::{DayCounts, LevelView, Proposal, RuleModes};
     use crate::domain::level::Level;
     use crate::domain::model::ModelName;
     use crate::domain::plan::{Action, Purpose, Step};
@@ -339,7 +337,8 @@ mod tests {
             waits: None,
             today: DayCounts::default(),
         };
-        Snapshot { policy: Some(policy.into()), ..held(3100) }
+        let rules = RuleModes { ceiling: mode, furthest: mode };
+        Snapshot { rules, policy: Some(policy.into()), ..held(3100) }
     }
 
     #[test]

@@ -9,7 +9,8 @@ use plimsoll::domain::component::{Component, ComponentKind, Footprint, Footprint
 use plimsoll::domain::event::{Event, EventBody, Origin};
 use plimsoll::domain::group::{Group, GroupKind};
 use plimsoll::domain::guard::{
-    DayCounts, Help, LevelView, Mover, PolicyView, Proposal, SignalSays, StandingRule, Why,
+    DayCounts, Help, LevelView, Mover, PolicyView, Proposal, RuleModes, SignalSays, StandingRule,
+    Why,
 };
 use plimsoll::domain::level::Level;
 use plimsoll::domain::model::ModelName;
@@ -161,6 +162,7 @@ pub fn guarded() -> Snapshot {
         sample: Some(Arc::new(sample)),
         components: part(components),
         events: part(events),
+        rules: RuleModes { ceiling: RuleMode::Act, furthest: RuleMode::Act },
         policy: Some(Arc::new(policy())),
         ..busy
     }

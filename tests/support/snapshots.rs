@@ -140,6 +140,7 @@ pub fn calm() -> Snapshot {
         history: quiet_history(total),
         events: part(VecDeque::new()),
         plan: None,
+        rules: Default::default(),
         proposal: None,
         policy: None,
         loads_in_flight: Vec::new(),

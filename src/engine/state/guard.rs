@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::event::{EventBody, Origin};
-use crate::domain::guard::Proposal;
+use crate::domain::guard::{Proposal, RuleModes};
 use crate::domain::level::Headroom;
 use crate::domain::plan::{Keep, Kept, Purpose};
 use crate::domain::snapshot::Mode;
@@ -72,9 +72,14 @@ fn key(plan: &Plan, mode: RuleMode) -> String {
 impl State {
     /// Some rule does more than observe: nobody has to look for that to matter.
     pub(super) fn rules_act(&self) -> bool {
+        self.settings.may_act && self.rule_modes().furthest >= RuleMode::Confirm
+    }
+
+    pub(super) fn rule_modes(&self) -> RuleModes {
         let levels = self.rules.levels.iter().map(|rule| rule.mode);
         let switch = self.rules.kill_switch.map(|switch| switch.mode);
-        self.settings.may_act && levels.chain(switch).any(|mode| mode >= RuleMode::Confirm)
+        let furthest = levels.chain(switch).max().unwrap_or_default();
+        RuleModes { ceiling: self.rules.mode, furthest }
     }
 
     /// Looks at the rules, once a sample is understood.

@@ -7,7 +7,8 @@ use crate::domain::event::{EventBody, Origin};
 use crate::domain::model::ModelState;
 use crate::domain::plan::{Purpose, RunningPlan, Verdict};
 use crate::domain::{
-    Action, ActionId, Activity, Bytes, Level, ModelName, Monotonic, Outcome, Plan, Strength, Target,
+    Action, ActionId, Activity, Bytes, Deed, Level, ModelName, Monotonic, Outcome, Plan, Strength,
+    Target,
 };
 use crate::policy::plan::{self, Reach};
 

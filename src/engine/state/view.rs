@@ -31,6 +31,7 @@ impl State {
             history: self.history.clone(),
             events: self.events.clone(),
             plan: self.actions.plan(),
+            rules: self.rule_modes(),
             proposal: self.guard.proposal(),
             policy: self.policy_view.clone(),
             loads_in_flight: self.actions.loads().cloned().collect(),

@@ -226,7 +226,7 @@ impl Ui {
             processes: self.page == Page::Components,
             details: self.detailed_process(snapshot),
             // The overview says how the rules stand.
-            policy: matches!(self.page, Page::Overview | Page::Policy),
+            policy: self.page == Page::Policy,
             unfocused: self.memory.is_unfocused,
             watched: true,
         };

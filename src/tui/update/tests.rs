@@ -31,9 +31,9 @@ mod rules;
 const NOW: Monotonic = Monotonic::from_millis(100_000);
 const START: i64 = 1_700_000_000;
 
-/// What the overview asks to be read: how the rules stand is in its head.
+/// What the overview asks to be read.
 const OVERVIEW: Attention =
-    Attention { processes: false, details: None, policy: true, unfocused: false, watched: true };
+    Attention { processes: false, details: None, policy: false, unfocused: false, watched: true };
 
 fn moment() -> Moment {
     Moment::new(Wall::from_second(START).unwrap(), NOW)
@@ -138,6 +138,7 @@ pub(crate) fn snapshot(models: Vec<ModelView>) -> Snapshot {
         history: History::with_room_for(60),
         events: part(VecDeque::new()),
         plan: None,
+        rules: Default::default(),
         proposal: None,
         policy: None,
         loads_in_flight: Vec::new(),

@@ -122,7 +122,7 @@ fn draw_where(canvas: &mut Canvas<'_>, row: Rect, snapshot: &Snapshot, from: u16
 /// That rules may do something by themselves must be seen without looking for
 /// it; that they only observe needs no word.
 fn rules_stand(snapshot: &Snapshot) -> Option<String> {
-    let furthest = rows::furthest_mode(snapshot.policy.as_deref()?)?;
+    let furthest = snapshot.rules.furthest;
     (furthest >= RuleMode::Confirm).then(|| format!("rules: {furthest}"))
 }
 

@@ -2,7 +2,7 @@
 //! and recycle.
 
 use super::*;
-use crate::domain::guard::{DayCounts, LevelView, PolicyView, Proposal, Why};
+use crate::domain::guard::{DayCounts, LevelView, PolicyView, Proposal, RuleModes, Why};
 use crate::domain::plan::RunningPlan;
 use crate::domain::rule::RuleMode;
 use crate::domain::setting::{DiffLine, SettingDifference};
@@ -27,7 +27,8 @@ pub(super) fn policy(mode: RuleMode) -> Arc<PolicyView> {
 
 /// The policy page with the rule of warning selected, over a config.
 fn at_the_rules(mode: RuleMode) -> (Ui, Snapshot) {
-    let ruled = Snapshot { policy: Some(policy(mode)), ..snapshot(Vec::new()) };
+    let rules = RuleModes { ceiling: mode, furthest: mode };
+    let ruled = Snapshot { rules, policy: Some(policy(mode)), ..snapshot(Vec::new()) };
     let mut ui = looking_at(&ruled);
     ui.can_set = true;
     press(&mut ui, Intent::Open(Page::Policy), &ruled);
@@ -145,11 +146,15 @@ fn where_nothing_can_be_set_the_key_says_why() {
 fn rules_are_worked_out_only_where_they_are_seen() {
     let seen = snapshot(Vec::new());
     let mut ui = looking_at(&seen);
-    for (page, policy) in [(Page::Models, false), (Page::Policy, true), (Page::Events, false)] {
+    let sent_by = |ui: &mut Ui, page| {
         let effects = ui.update(UiEvent::Intent(Intent::Open(page)), &seen, NOW);
-        let attention = Attention { policy, ..Attention::default() };
-        assert_eq!(sent(&effects), [&Command::Attend { attention }]);
-    }
+        sent(&effects).into_iter().cloned().collect::<Vec<_>>()
+    };
+    let attend =
+        |policy| Command::Attend { attention: Attention { policy, ..Attention::default() } };
+    assert_eq!(sent_by(&mut ui, Page::Models), []);
+    assert_eq!(sent_by(&mut ui, Page::Policy), [attend(true)]);
+    assert_eq!(sent_by(&mut ui, Page::Events), [attend(false)]);
 }
 
 #[test]

@@ -73,12 +73,10 @@ fn meaning(scene: &Scene<'_>, rule: Rule, mode: RuleMode) -> String {
     }
 }
 
-/// A mode beyond that of all rules has no effect yet; where none of them goes
-/// so far, that may be so.
+/// A mode beyond that of all rules has no effect yet.
 fn held_back(scene: &Scene<'_>, rule: Rule, mode: RuleMode) -> Option<&'static str> {
-    let furthest = rows::furthest_mode(scene.snapshot.policy.as_deref()?)?;
-    let may_be_held = rule != Rule::All && mode > furthest;
-    may_be_held.then_some("it goes no further than rules.mode lets it: set all rules too")
+    let is_held = rule != Rule::All && mode > scene.snapshot.rules.ceiling;
+    is_held.then_some("it goes no further than rules.mode lets it: set all rules too")
 }
 
 fn difference_lines(difference: &SettingDifference, width: usize) -> Vec<Line> {
