@@ -415,6 +415,66 @@ fn a_single_decision_ends_with_the_code_of_its_level() {
     assert!(decision["events"].is_array(), "{decision}");
 }
 
+/// A server with a model loaded, and a config whose rules want it gone: by its
+/// idle time, so that no memory has to be short.
+fn with_an_idle_model(mode: &str) -> (Home, FakeChild) {
+    let models = vec![FakeModel::new("tiny", 64 << 20)];
+    let fake = FakeChild::spawn(Spec { models, ..Spec::default() });
+    fake.load("tiny");
+    let home = Home::new();
+    let rules = format!(
+        "[rules]\nmode = \"{mode}\"\ngrace = \"2s\"\n[rules.normal]\nidle = \"0s\"\n[levels]\nwarning = 97\ncritical = 98\nemergency = 99\n"
+    );
+    home.config(rules.as_bytes());
+    (home, fake)
+}
+
+#[test]
+fn a_single_decision_acts_where_the_rules_do_and_tells_what_came_back() {
+    let (home, fake) = with_an_idle_model("act");
+    let said = home.run(&["guard", "--once", "--ollama", &fake.url]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("unloaded tiny by rule: "), "{said:?}");
+    assert!(said.out.contains(" came back in "), "{said:?}");
+    // It is proved: nothing is left to unload.
+    let again = home.run(&["guard", "--once", "--ollama", &fake.url]);
+    assert!(!again.out.contains("tiny"), "{again:?}");
+}
+
+#[test]
+fn a_dry_run_says_what_each_rule_would_do_and_does_nothing() {
+    let (home, fake) = with_an_idle_model("act");
+    let said = home.run(&["guard", "--dry-run", "--ollama", &fake.url]);
+    assert_eq!(said.code, 0, "{said:?}");
+    for line in [
+        "normal: act, idle ones go at once  (stands now)\n  unload tiny, ",
+        "emergency: act, force\n",
+    ] {
+        assert!(said.out.contains(line), "{line}: {}", said.out);
+    }
+    let json = home.run(&["guard", "--dry-run", "--log-format", "json", "--ollama", &fake.url]);
+    let told: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(told["levels"][0]["steps"][0]["name"], "tiny");
+    assert_eq!(told["levels"][0]["steps"][0]["action"], "unload");
+    // It is still there, no lock was taken, and nothing was written.
+    assert!(home.run(&["status", "--ollama", &fake.url]).out.contains("tiny"));
+    assert!(!home.path("data/plimsoll").exists());
+}
+
+#[test]
+fn a_dry_run_asks_the_guard_that_runs() {
+    let (home, fake) = with_an_idle_model("observe");
+    home.write("config/plimsoll/config.toml", &{
+        let text = fs::read_to_string(home.path("config/plimsoll/config.toml")).unwrap();
+        format!("ollama = \"{}\"\n{text}", fake.url)
+    });
+    let guard = Guard::start(&home, &["--ollama", &fake.url]);
+    guard.wait_for_line("would unload tiny");
+    let said = home.run(&["guard", "--dry-run"]);
+    assert!(said.out.contains("normal: observe, "), "{said:?}");
+    assert!(said.out.contains("unload tiny, "), "{said:?}");
+}
+
 // ---------------------------------------------------------------- killed
 
 /// The end of each action with this number, as the history has them.

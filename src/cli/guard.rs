@@ -1,6 +1,7 @@
 //! `plimsoll guard`: the engine without a screen. It holds this machine, says
 //! what happens in a log, and lets dashboards attach.
 
+mod dry_run;
 mod lines;
 mod log;
 mod once;
@@ -30,6 +31,7 @@ attaches to it. What it may do stands in the config; by default it observes.
   plimsoll guard                        until Ctrl-C, the log on stderr
   plimsoll guard --log ~/guard.log      the log in a file; SIGHUP opens it anew
   plimsoll guard --once                 one decision, as in a timer
+  plimsoll guard --dry-run              what each rule would do now
   plimsoll service install              started by the system
 
 SIGHUP reads the config again. Exit codes: 0 normal, 10 warning, 11 critical,
@@ -39,6 +41,9 @@ pub struct Args {
     /// Judge the level, decide once, wait for what comes of it, and end
     #[arg(long)]
     once: bool,
+    /// Say what the rule of each level would do now, do nothing, and end
+    #[arg(long, conflicts_with_all = ["once", "log"])]
+    dry_run: bool,
     /// Write the log to a file, after what is there [default: stderr]
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -52,6 +57,9 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
         return Err(WrongUsage("a recording is looked at, it cannot be guarded").into());
     }
     let config = context.config()?;
+    if args.dry_run {
+        return dry_run::run(args.log_format, (context, &config), out);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -16,8 +16,8 @@ use crate::assemble::{self, Source};
 use crate::config::LoadedConfig;
 use crate::domain::{Moment, Snapshot};
 use crate::engine::executor::ask;
-use crate::engine::input::{Effect, Input, Report};
-use crate::engine::link::Link;
+use crate::engine::input::{Effect, Input, Report, RequestNumber};
+use crate::engine::link::{Attention, Command, Link};
 use crate::engine::state::State;
 use crate::sense::Want;
 
@@ -51,14 +51,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
     let config = context.config()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let attached = match may_attach(context) {
-        true => runtime.block_on(attached(&config)),
-        false => None,
-    };
-    let snapshot = match attached {
-        Some(snapshot) => snapshot,
-        None => Arc::new(look(context, &config, &runtime)?),
-    };
+    let snapshot = see(context, &config, (&runtime, Glance::default()))?;
     runtime.shutdown_background();
     if args.json {
         serde_json::to_writer_pretty(&mut *out, &json::Status::of(&snapshot))?;
@@ -70,6 +63,36 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     Ok(ExitCode::from(snapshot.level.level))
 }
 
+/// How a single look is taken.
+#[derive(Debug, Clone)]
+pub struct Glance {
+    /// Between its two readings.
+    pub apart: Duration,
+    pub attention: Attention,
+}
+
+impl Default for Glance {
+    fn default() -> Self {
+        Glance { apart: APART, attention: Attention::default() }
+    }
+}
+
+/// This machine now: as the plimsoll that acts on it knows it, else by a look.
+pub fn see(
+    context: &Context,
+    config: &LoadedConfig,
+    (runtime, glance): (&tokio::runtime::Runtime, Glance),
+) -> Result<Arc<Snapshot>> {
+    let attached = match may_attach(context) {
+        true => runtime.block_on(attached(config, &glance.attention)),
+        false => None,
+    };
+    match attached {
+        Some(snapshot) => Ok(snapshot),
+        None => Ok(Arc::new(look(context, config, (runtime, glance))?)),
+    }
+}
+
 /// Whoever says where to look wants a look of their own.
 fn may_attach(context: &Context) -> bool {
     let flags = &context.flags;
@@ -78,10 +101,16 @@ fn may_attach(context: &Context) -> bool {
 }
 
 /// What the plimsoll that acts on this machine knows, if one does.
-async fn attached(config: &LoadedConfig) -> Option<Arc<Snapshot>> {
+async fn attached(config: &LoadedConfig, attention: &Attention) -> Option<Arc<Snapshot>> {
     let link = assemble::attach(config).await.ok()?;
     let mut snapshots = link.snapshots();
-    let has_sample = snapshots.wait_for(|snapshot| snapshot.sample.is_some());
+    if attention.policy {
+        let attention = attention.clone();
+        link.send(Command::Attend { attention }).ok()?;
+    }
+    let has_sample = snapshots.wait_for(|snapshot| {
+        snapshot.sample.is_some() && (snapshot.policy.is_some() || !attention.policy)
+    });
     let snapshot = tokio::time::timeout(FIRST_SAMPLE, has_sample).await.ok()?.ok()?;
     Some(Arc::clone(&snapshot))
 }
@@ -89,7 +118,7 @@ async fn attached(config: &LoadedConfig) -> Option<Arc<Snapshot>> {
 fn look(
     context: &Context,
     config: &LoadedConfig,
-    runtime: &tokio::runtime::Runtime,
+    (runtime, glance): (&tokio::runtime::Runtime, Glance),
 ) -> Result<Snapshot> {
     let mut edges = assemble::edges(&context.source, config)?;
     for note in &edges.notes {
@@ -99,8 +128,11 @@ fn look(
     let settings = assemble::settings(config, &mut edges)?;
     let past = assemble::past(config, edges.mode);
     let first_new = past.next_seq.max(1);
-    let (state, effects) = State::new(settings, past, edges.clock.now());
-    let mut look = Look { state, edges };
+    let now = edges.clock.now();
+    let (mut state, mut effects) = State::new(settings, past, now);
+    let attend = Command::Attend { attention: glance.attention };
+    effects.extend(state.handle(Input::Asked { number: RequestNumber(0), command: attend }, now));
+    let mut look = Look { state, edges, apart: glance.apart };
     let mut snapshot = runtime.block_on(look.twice(effects));
     // What this look itself numbered is on no disk and has no meaning after it.
     let events = snapshot.events.value.iter().filter(|event| event.seq < first_new);
@@ -119,6 +151,7 @@ fn later(moment: Moment, span: Duration) -> Moment {
 struct Look {
     state: State,
     edges: assemble::Edges,
+    apart: Duration,
 }
 
 impl Look {
@@ -135,7 +168,7 @@ impl Look {
                 later(first, apart)
             }
             None => {
-                tokio::time::sleep_until(started + APART).await;
+                tokio::time::sleep_until(started + self.apart).await;
                 self.edges.clock.now()
             }
         };

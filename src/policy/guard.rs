@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::domain::guard::StandingRule;
 use crate::domain::model::Activity;
-use crate::domain::plan::{Kept, Purpose};
-use crate::domain::time::Span;
+use crate::domain::plan::{Keep, Kept, Purpose};
 use crate::domain::{
     Action, Bytes, Component, Deed, Level, ModelView, Percent, Plan, Priority, SignalKind, Step,
     Strength,
@@ -66,7 +65,7 @@ pub fn wish(rules: &Rules, situation: &Situation<'_>) -> Plan {
         purpose: Purpose::Rule { level: situation.level, strength: rule.strength },
         target,
         steps: commands.chain(must).chain(chosen).collect(),
-        kept: with_spared(kept, &spared),
+        kept: with_spared(kept, &spared, target),
     }
 }
 
@@ -137,7 +136,10 @@ fn must_go<'a>(
 fn breaks(rules: &Rules, situation: &Situation<'_>, model: &ModelView) -> Option<String> {
     let limit = rules.at(situation.level).idle;
     if let Some(limit) = limit.filter(|limit| idle(model, situation.load.now) >= *limit) {
-        return Some(format!("idle for {} or longer", Span(limit)));
+        return Some(match limit {
+            Duration::ZERO => "idle ones go at once".to_owned(),
+            limit => format!("idle longer than {}", Keep::For(limit)),
+        });
     }
     let (held, parameters) = (model.held(), model.parameters.as_deref().and_then(parameters));
     if let Some(most) = rules.largest_model.filter(|most| held.is_some_and(|held| held > *most)) {
@@ -275,7 +277,7 @@ pub fn standing(rules: &Rules, situation: &Situation<'_>) -> Vec<StandingRule> {
 pub fn terms(rule: &LevelRule) -> Vec<String> {
     let idle = rule.idle.map(|idle| match idle {
         Duration::ZERO => "idle ones go at once".to_owned(),
-        idle => format!("idle {} at most", Span(idle)),
+        idle => format!("idle {} at most", Keep::For(idle)),
     });
     let budget = rule.budget.map(|budget| format!("models {budget} at most"));
     let commands = match rule.run.len() {

@@ -19,7 +19,7 @@ pub fn cleanup(load: &Load<'_>, strength: Strength, target: Option<Bytes>) -> Pl
         purpose: Purpose::Cleanup(strength),
         target,
         steps: chosen.iter().filter_map(|victim| victim.step(None)).collect(),
-        kept: with_spared(kept, &spared),
+        kept: with_spared(kept, &spared, target),
     }
 }
 
@@ -62,12 +62,19 @@ pub fn recycle(load: &Load<'_>, name: &ModelName) -> Plan {
     plan
 }
 
-/// Those that stay, with those a target spared.
-pub(super) fn with_spared(mut kept: Vec<Kept>, spared: &[Victim<'_>]) -> Vec<Kept> {
-    kept.extend(spared.iter().map(|victim| Kept {
-        name: victim.name().to_owned(),
-        reason: "not needed to reach the target".into(),
-    }));
+/// Those that stay, with those that could go and need not.
+pub(super) fn with_spared(
+    mut kept: Vec<Kept>,
+    spared: &[Victim<'_>],
+    target: Option<Bytes>,
+) -> Vec<Kept> {
+    let reason = match target {
+        Some(_) => "not needed to reach the target",
+        None => "nothing wants it gone",
+    };
+    kept.extend(
+        spared.iter().map(|victim| Kept { name: victim.name().to_owned(), reason: reason.into() }),
+    );
     kept.sort_by(|a, b| a.name.cmp(&b.name));
     kept
 }

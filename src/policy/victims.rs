@@ -16,6 +16,9 @@ use crate::domain::{
 /// Idle times are compared in minutes: nearer than that, priority decides.
 const IDLE_STEP: u64 = 60;
 
+/// "At least" so little says nothing.
+const UNTOLD: Duration = Duration::from_secs(10);
+
 /// What the machine carries, as far as it can be taken off.
 #[derive(Debug, Clone, Copy)]
 pub struct Load<'a> {
@@ -269,8 +272,13 @@ fn reason(model: &ModelView, now: Moment) -> String {
         (Activity::Busy, _) => "busy".to_owned(),
         (Activity::Unknown, _) => "activity unknown".to_owned(),
         (Activity::Idle, Some(idle)) => {
-            let least = if idle.at_least { "at least " } else { "" };
-            format!("idle {least}{}", Span(now.since(idle.since)))
+            let span = now.since(idle.since);
+            match idle.at_least {
+                // Only just looked at: since when nobody knows.
+                true if span < UNTOLD => "idle".to_owned(),
+                true => format!("idle at least {}", Span(span)),
+                false => format!("idle {}", Span(span)),
+            }
         }
         (Activity::Idle, None) => "idle".to_owned(),
     };

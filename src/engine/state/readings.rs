@@ -219,6 +219,7 @@ impl State {
         let Judgement { level, cause } = level::at_once(&signals);
         self.readings.level =
             LevelState { level, since: self.now, set_by: cause, basis: Basis::OneShot };
+        self.follow_policy_view();
     }
 
     pub(super) fn marks(&self) -> Vec<Mark> {
