@@ -105,8 +105,9 @@ fn loaded_facts(facts: &mut Facts, scene: &Scene<'_>, model: &ModelView) {
     facts.add("measured", measured);
     facts.add("reported", format!("{} by its server", or_unknown(model.reported)));
     facts.add("drift", format!("{drift} (measured − reported)"));
-    let pushed = model.swap_growth.map(|bytes| format!("swap grew by {bytes} while it loaded"));
-    facts.add("drove out", pushed.unwrap_or_default());
+    if let Some(bytes) = model.swap_growth {
+        facts.add("drove out", format!("{bytes} to swap, while it was loaded"));
+    }
     facts.add("where", format!("{}, {vram} on a GPU as reported", place(model)));
     facts.add("context", model.context.map_or(String::new(), grouped));
     facts.add("parameters", model.parameters.as_deref().unwrap_or_default());
