@@ -136,17 +136,23 @@ fn help_and_version_are_no_errors() {
 }
 
 #[test]
-fn the_config_that_is_shown_may_be_used() {
+fn the_configs_that_are_shown_may_be_used() {
     let (_, text) = &documents()[0];
-    let (_, rest) = text.split_once("```toml\n").expect("the README shows a config");
-    let (config, _) = rest.split_once("```").expect("its block ends");
+    let blocks: Vec<&str> = text
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").expect("its block ends").0)
+        .collect();
+    assert!(blocks.len() > 1, "the README shows a small config, and one with rules");
     let home = Home::new();
-    let path = home.0.path().join("shown.toml");
-    std::fs::write(&path, config).expect("there is room for a file");
-    let output = home.run(&["config", "check", "--config", "shown.toml"].map(str::to_owned));
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(!said.contains("note:"), "{said}");
+    for config in blocks {
+        let path = home.0.path().join("shown.toml");
+        std::fs::write(&path, config).expect("there is room for a file");
+        let output = home.run(&["config", "check", "--config", "shown.toml"].map(str::to_owned));
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{config}{said}");
+        assert!(!said.contains("note:"), "{config}{said}");
+    }
 }
 
 /// The shape in the README, as names with their depth, against the real one.
