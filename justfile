@@ -22,6 +22,12 @@ shots:
 bench:
     cargo bench
 
+# The guard against the kernel's OOM killer, for real: takes ten minutes.
+trial runs="20":
+    cargo build --release --bin plimsoll
+    cargo build --examples
+    tests/trial --runs {{runs}}
+
 # What the dashboard costs, beside its peers where they are installed.
 cost seconds="10":
     #!/usr/bin/env bash

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -163,6 +164,8 @@ pub struct FakeState {
     pub counts: BTreeMap<String, usize>,
     /// Bodies of the POSTs, in order: path and body.
     pub posts: Vec<(String, String)>,
+    /// When each of them had come in, by the wall clock.
+    pub post_times: Vec<Timestamp>,
     /// Names of the loaded models and the pids of their runners.
     pub loaded: BTreeMap<String, Option<u32>>,
     /// Bytes of rubbish really taken by a client.

@@ -202,6 +202,7 @@ fn note(seen: &mut FakeState, request: &Request) {
     if request.method == "POST" {
         let body = String::from_utf8_lossy(&request.body).into_owned();
         seen.posts.push((request.path.clone(), body));
+        seen.post_times.push(Timestamp::now());
     }
 }
 
