@@ -59,7 +59,9 @@ fn own_rules(profile: Profile) -> String {
     words.extend(rules.most_parameters.map(|most| format!("≤ {} B parameters", most as f64 / 1e9)));
     match rules.levels.each_ref().map(|rule| idle(rule.idle)) {
         [None, None, None, None] => {}
-        [Some(normal), None, None, None] => words.push(format!("idle {normal} s at normal")),
+        [Some(all), second, third, fourth] if [second, third, fourth] == [Some(all); 3] => {
+            words.push(format!("idle {all} s at most"));
+        }
         each => {
             let each = each.map(|idle| idle.map_or("—".to_owned(), |idle| idle.to_string()));
             words.push(format!("idle {} s by level", each.join(" / ")));

@@ -123,19 +123,21 @@ impl Rules {
         }
     }
 
-    /// A profile's own rules. `is_chosen`: a person named it; picked by
-    /// `auto`, it brings no rule on one model, on sizes or on killing.
+    /// A profile's own rules. `is_chosen`: a person named it. Picked by `auto`,
+    /// `linux-15` brings none: not every such machine keeps models that briefly.
     pub fn of(profile: Profile, is_chosen: bool) -> Rules {
         let mut rules = Rules::plain();
         match profile {
-            Profile::Mac8 if is_chosen => {
+            Profile::Mac8 => {
                 rules.one_model = true;
                 rules.largest_model = Some(Bytes::gib(4));
             }
             Profile::Linux15 if is_chosen => {
                 rules.one_model = true;
                 rules.most_parameters = Some(3_000_000_000);
-                rules.levels[0].idle = Some(Duration::from_secs(30));
+                for rule in &mut rules.levels {
+                    rule.idle = Some(Duration::from_secs(30));
+                }
                 // Nobody is ended who did not ask for it by itself.
                 rules.kill_switch = Some(KillSwitch::default());
             }
