@@ -145,6 +145,18 @@ fn after_the_start_a_rule_waits_for_its_grace() {
 }
 
 #[test]
+fn after_a_gap_a_rule_waits_for_its_grace_again() {
+    let (mut machine, _) = with_two_models(rules(RuleMode::Act), 10);
+    machine.used = 97.0;
+    machine.tick(3_600_000);
+    for _ in 0..4 {
+        machine.seconds(1);
+        assert_eq!(unloads(&machine), [""; 0]);
+    }
+    assert_eq!(until_unload(&mut machine, 3).len(), 1);
+}
+
+#[test]
 fn memory_is_read_again_before_each_step() {
     let (mut machine, [old, _]) = with_two_models(rules(RuleMode::Act), 10);
     machine.used = 93.0;

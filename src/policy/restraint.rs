@@ -38,6 +38,11 @@ impl Restraint {
         self.started.get_or_insert(now);
     }
 
+    /// After a gap, as sleep, nothing is known any more: the grace begins anew.
+    pub fn start_anew(&mut self, now: Monotonic) {
+        self.started = Some(now);
+    }
+
     /// Why no rule may act now; `None`: it may. A pause holds for the level it
     /// was begun at: a worse one need not wait.
     pub fn why_it_waits(&self, rules: &Rules, level: Level, now: Monotonic) -> Option<String> {

@@ -132,6 +132,7 @@ impl State {
         let had_gap = earlier.as_ref().is_some_and(|old| sample.at.since(old.at) > gap);
         if had_gap {
             self.readings.judge.forget_spans();
+            self.guard.restraint.start_anew(self.now.mono);
             self.readings.swap_past.clear();
         }
         self.readings.rates =
