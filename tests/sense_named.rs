@@ -103,6 +103,21 @@ fn what_is_named_is_read_anew_and_goes_when_it_ends() {
 }
 
 #[test]
+fn one_that_becomes_another_program_is_let_go_of_at_once() {
+    let tree = busy();
+    let want = naming(&["process:jelly*"]);
+    let mut sensors = tree.sensors();
+    let mut read = |seconds| table(sensors.read(&want, at(seconds))).named;
+    assert_eq!(pids(&read(0)), [201]);
+    assert_eq!(pids(&read(20)), [201]);
+    // No longer young, and no look at everything is due.
+    tree.start(201, [b"jellybean", b"jellybean\0"], 1000);
+    assert_eq!(read(21)[0].name, "jellybean");
+    tree.start(201, [b"editor", b"editor\0"], 1000);
+    assert_eq!(read(22), []);
+}
+
+#[test]
 fn a_new_one_is_found_without_a_look_at_everything() {
     let tree = busy();
     tree.newest(13050);
@@ -128,7 +143,7 @@ fn a_look_at_everything_sees_what_became_another_program() {
     assert_eq!(read(&all, 0), [201]);
     tree.start(201, [b"cat", b"cat\0"], 1000);
     tree.start(203, [b"jellyfin", b"jellyfin\0"], 3000);
-    assert_eq!(read(&want, 20), [201], "nothing new was made");
+    assert_eq!(read(&want, 20), [0; 0], "nothing new was made");
     assert_eq!(read(&all, 21), [203]);
 }
 

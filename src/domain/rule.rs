@@ -148,6 +148,11 @@ impl Deed {
         self.ends() || matches!(self, Deed::Command { .. } | Deed::Limit { .. })
     }
 
+    /// It undoes what was done, or brings the component back.
+    pub const fn takes_back(&self) -> bool {
+        matches!(self, Deed::Resume | Deed::Unlimit { .. } | Deed::Load { .. })
+    }
+
     /// It takes the component away, or cuts its work off.
     pub const fn ends(&self) -> bool {
         matches!(self, Deed::Restart | Deed::Stop | Deed::Term | Deed::Kill)

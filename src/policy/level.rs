@@ -35,6 +35,8 @@ struct SignalMemory {
 pub struct Judgement {
     pub level: Level,
     pub cause: Option<Cause>,
+    /// The signal is below the level's threshold again.
+    pub is_calming: bool,
 }
 
 /// A single sample may be a spike: a level needs to be seen twice.
@@ -82,10 +84,12 @@ pub fn at_once(signals: &[Signal]) -> Judgement {
 
 fn worst<'a>(levels: impl Iterator<Item = (Level, &'a Signal)>) -> Judgement {
     // The first signal wins a tie: memory before what follows from it.
-    let mut judgement = Judgement { level: Level::Normal, cause: None };
+    let mut judgement = Judgement { level: Level::Normal, cause: None, is_calming: false };
     for (level, signal) in levels {
         if level > judgement.level {
-            judgement = Judgement { level, cause: Some(cause(level, signal)) };
+            let mut past = RAISED.iter().zip(&signal.conditions);
+            let is_calming = !past.any(|(l, condition)| *l == level && condition.enters);
+            judgement = Judgement { level, cause: Some(cause(is_calming, signal)), is_calming };
         }
     }
     judgement
@@ -93,9 +97,8 @@ fn worst<'a>(levels: impl Iterator<Item = (Level, &'a Signal)>) -> Judgement {
 
 /// Names the signal with its figure; a figure below the threshold says why the
 /// level still stands.
-fn cause(level: Level, signal: &Signal) -> Cause {
-    let is_past = RAISED.iter().zip(&signal.conditions).any(|(l, c)| *l == level && c.enters);
-    let still = if is_past { "" } else { ", calming" };
+fn cause(is_calming: bool, signal: &Signal) -> Cause {
+    let still = if is_calming { ", calming" } else { "" };
     Cause { signal: signal.kind, text: format!("{}{still}", signal.text) }
 }
 

@@ -15,6 +15,10 @@ const WANTED_WITHIN: Duration = Duration::from_secs(300);
 /// So often in [`WANTED_WITHIN`], and it is left alone for as long.
 const COMES_BACK: usize = 3;
 
+/// One that was asked and stays is left alone for so long, twice as long each
+/// time: it must not hold up the others, nor be asked again and again.
+const STAYED: Duration = Duration::from_secs(60);
+
 /// The same is not said more often: what has not changed is no news.
 const SAID_AGAIN: Duration = Duration::from_secs(60);
 
@@ -30,6 +34,9 @@ pub struct Restraint {
     unloaded: BTreeMap<ModelName, Monotonic>,
     came_back: BTreeMap<ModelName, VecDeque<Monotonic>>,
     spared: BTreeMap<ModelName, Monotonic>,
+    /// By component id: what was asked in vain, when, and how long it is left
+    /// alone for that.
+    stayed: BTreeMap<String, (Monotonic, Duration)>,
 }
 
 impl Restraint {
@@ -39,8 +46,8 @@ impl Restraint {
     }
 
     /// After a gap, as sleep, nothing is known any more: the grace begins anew.
-    pub fn start_anew(&mut self, now: Monotonic) {
-        self.started = Some(now);
+    pub fn start_again(&mut self, now: Monotonic) {
+        self.started = self.started.map(|_| now);
     }
 
     /// Why no rule may act now; `None`: it may. A pause holds for the level it
@@ -104,6 +111,26 @@ impl Restraint {
         times.clear();
         self.spared.insert(model.clone(), now);
         true
+    }
+
+    /// A rule asked in vain; `id`: a component's.
+    pub fn stayed(&mut self, id: &str, now: Monotonic) {
+        self.stayed.retain(|_, (since, _)| now.since(*since) < WANTED_WITHIN * 2);
+        let before = self.stayed.get(id).map(|(_, span)| *span * 2);
+        let span = before.map_or(STAYED, |span| span.min(WANTED_WITHIN));
+        self.stayed.insert(id.to_owned(), (now, span));
+    }
+
+    /// It obeyed.
+    pub fn obeyed(&mut self, id: &str) {
+        self.stayed.remove(id);
+    }
+
+    /// Why rules leave it alone after asking in vain; `None`: they do not.
+    pub fn why_left_alone(&self, id: &str, now: Monotonic) -> Option<String> {
+        let (since, span) = self.stayed.get(id)?;
+        let span = Some(*span).filter(|span| now.since(*since) < *span)?;
+        Some(format!("it was asked and stays: left alone for {}", Span(span)))
     }
 
     /// Models left alone, and why.

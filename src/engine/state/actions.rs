@@ -324,6 +324,7 @@ impl State {
         }
         if flight.by == Origin::Rule {
             self.guard.restraint.acted(self.readings.level().level, self.now.mono);
+            self.note_obedience(&flight.action, &result);
         }
         let outcome = Outcome {
             action: flight.action,

@@ -20,6 +20,10 @@ use super::State;
 /// More events than a page could want at once.
 const OLDER_AT_MOST: usize = 500;
 
+/// More steps than any machine has models and components; a plan in progress
+/// is in every snapshot.
+const PLAN_AT_MOST: usize = 2048;
+
 pub(super) fn events_reply(events: Result<Vec<Event>, String>) -> Reply {
     match events {
         Ok(events) => Reply::Events { events },
@@ -128,6 +132,9 @@ impl State {
         }
         if plan.steps.is_empty() {
             return Err("the plan has no steps".into());
+        }
+        if plan.steps.len() + plan.kept.len() > PLAN_AT_MOST {
+            return Err(format!("a plan has {PLAN_AT_MOST} steps at most"));
         }
         // A plan comes back from a front end: only what could be drafted is
         // carried out.

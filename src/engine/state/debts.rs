@@ -45,9 +45,15 @@ impl State {
         }
     }
 
-    /// Whether this deed takes back what is owed.
-    pub(super) fn owes(&self, component: &str, deed: &Deed) -> bool {
-        self.debts.iter().any(|o| o.debt.component == component && o.debt.undo == *deed)
+    /// Whether this takes back what is owed, from the one it was done to.
+    pub(super) fn owes(&self, action: &Action) -> bool {
+        let Action::Component { id, name, target, deed } = action else { return false };
+        self.debts.iter().map(|owed| &owed.debt).any(|debt| {
+            debt.component == *id
+                && debt.name == *name
+                && debt.target == *target
+                && debt.undo == *deed
+        })
     }
 
     /// What was done to it and is not taken back yet.

@@ -1,16 +1,18 @@
 //! The guard: what the rules want is said, asked or done, after each sample.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::event::{EventBody, Origin};
 use crate::domain::guard::{Proposal, RuleModes};
 use crate::domain::level::Headroom;
-use crate::domain::plan::{Keep, Kept, Purpose};
+use crate::domain::plan::{Keep, Kept, Purpose, Verdict};
 use crate::domain::snapshot::Mode;
 use crate::domain::{
-    Action, Activity, Bytes, Level, ModelName, Moment, Monotonic, Percent, Plan, RuleMode, Step,
+    Action, Activity, Bytes, Component, Level, ModelName, ModelView, Moment, Monotonic, Percent,
+    Plan, RuleMode, SignalKind, Step,
 };
 use crate::policy::guard::{self, Situation};
 use crate::policy::plan;
@@ -18,6 +20,7 @@ use crate::policy::restraint::Restraint;
 
 use super::State;
 use super::actions::Unloaded;
+use super::components::model_id;
 
 /// How long memory must have been normal before what was taken away is given
 /// back: longer than a level's dwell, so that the two do not chase each other.
@@ -43,6 +46,8 @@ pub(super) struct Guard {
     /// The level whose own commands have run.
     ran: Option<Monotonic>,
     switch: Switch,
+    /// When the last sleep ended.
+    woke: Option<Monotonic>,
     /// Loaded by the preload list, or tried: once each.
     preloaded: BTreeSet<ModelName>,
 }
@@ -121,12 +126,15 @@ impl State {
 
     /// What the rule of a level would want if it stood now.
     pub(super) fn rule_wish_at(&mut self, level: Level, has_run: bool) -> Plan {
-        let spared = self.guard.restraint.spared(self.now.mono);
         let models = self.model_views();
+        let spared = self.spared(&models);
+        let (components, refusing) = self.components_but_refusing();
         let standing = self.readings.level();
         let cause = match standing.level {
             // Asked of a level that does not stand: as memory would ask.
-            Level::Normal => (level > Level::Normal).then_some(crate::domain::SignalKind::Memory),
+            Level::Normal => (level > Level::Normal).then_some(SignalKind::Memory),
+            // What is calm again asks for nothing more; memory itself may.
+            _ if self.readings.is_calming() => Some(SignalKind::Memory),
             _ => standing.set_by.as_ref().map(|cause| cause.signal),
         };
         let situation = Situation {
@@ -136,13 +144,58 @@ impl State {
             budget: self.limits.model_budget,
             load: plan::Load {
                 models: &models,
-                components: &self.components.value,
+                components: &components,
                 spared: &spared,
                 now: self.now,
             },
             has_run,
         };
-        guard::wish(&self.rules, &situation)
+        let mut plan = guard::wish(&self.rules, &situation);
+        plan.kept.extend(refusing);
+        plan
+    }
+
+    /// Models that rules leave alone for now, and why.
+    fn spared(&mut self, models: &[ModelView]) -> BTreeMap<ModelName, String> {
+        let now = self.now.mono;
+        let mut spared = self.guard.restraint.spared(now);
+        for model in models {
+            let id = model_id(model.name.as_str());
+            if let Some(why) = self.guard.restraint.why_left_alone(&id, now) {
+                spared.insert(model.name.clone(), why);
+            }
+        }
+        spared
+    }
+
+    /// The components that rules may ask, and those they leave alone for now.
+    fn components_but_refusing(&self) -> (Cow<'_, [Component]>, Vec<Kept>) {
+        let all: &[Component] = &self.components.value;
+        let why = |one: &Component| {
+            self.guard
+                .restraint
+                .why_left_alone(&one.id, self.now.mono)
+                .filter(|_| !one.allowed.is_empty())
+        };
+        let kept = |one: &Component| Some(Kept { name: one.name.clone(), reason: why(one)? });
+        let refusing: Vec<Kept> = all.iter().filter_map(kept).collect();
+        match refusing.is_empty() {
+            true => (Cow::Borrowed(all), refusing),
+            false => (all.iter().filter(|one| why(one).is_none()).cloned().collect(), refusing),
+        }
+    }
+
+    /// What became of asking by a rule.
+    pub(super) fn note_obedience(&mut self, action: &Action, result: &Verdict) {
+        let id = match action {
+            Action::Unload { model } => model_id(model.as_str()),
+            Action::Component { id, deed, .. } if !deed.takes_back() => id.clone(),
+            _ => return,
+        };
+        match result {
+            Verdict::Done | Verdict::Already => self.guard.restraint.obeyed(&id),
+            _ => self.guard.restraint.stayed(&id, self.now.mono),
+        }
     }
 
     /// Says, asks or does what a rule wants. True: something is under way.
@@ -233,6 +286,14 @@ impl State {
         self.guard.proposal = None;
     }
 
+    /// After a sleep: what was is not known to have lasted, so rules wait as
+    /// they do after the start.
+    pub(super) fn guard_wakes_up(&mut self) {
+        self.guard.switch.past_since = None;
+        self.guard.woke = Some(self.now.mono);
+        self.guard.restraint.start_again(self.now.mono);
+    }
+
     fn follow_switch(&mut self) {
         let memory = self.readings.memory();
         let used = memory.and_then(|memory| memory.used().share_of(memory.total));
@@ -272,7 +333,8 @@ impl State {
     /// At leisure: what is owed, what has grown, what is to be there.
     fn give_back(&mut self) {
         let (level, since) = (self.readings.level().level, self.readings.level().since);
-        let has_recovered = level == Level::Normal && self.now.since(since) >= RECOVERED;
+        let awake_since = self.guard.woke.map_or(since.mono, |woke| woke.max(since.mono));
+        let has_recovered = level == Level::Normal && self.now.mono.since(awake_since) >= RECOVERED;
         if has_recovered && self.begin_restore() {
             return;
         }

@@ -7,8 +7,8 @@ use crate::domain::event::{EventBody, Origin};
 use crate::domain::model::ModelState;
 use crate::domain::plan::{Purpose, RunningPlan, Verdict};
 use crate::domain::{
-    Action, ActionId, Activity, Bytes, Deed, Level, ModelName, Monotonic, Outcome, Plan, Strength,
-    Target,
+    Action, ActionId, Activity, Bytes, Component, Deed, Level, ModelName, Monotonic, Outcome, Plan,
+    Strength, Target,
 };
 use crate::policy::plan::{self, Reach};
 
@@ -211,18 +211,24 @@ impl State {
         self.go_on_with_plan();
     }
 
-    /// The next step of the plan, re-checked against what is true now.
+    /// The next step of the plan, re-checked against what is true now. Those
+    /// that are skipped take no time.
     fn go_on_with_plan(&mut self) {
+        while self.takes_next_step() {}
+    }
+
+    /// True: the step was skipped, and another one may follow.
+    fn takes_next_step(&mut self) -> bool {
         let now = self.now;
-        let Some(run) = &mut self.actions.plan else { return };
+        let Some(run) = &mut self.actions.plan else { return false };
         if run.current.is_some() {
-            return;
+            return false;
         }
         if let Some(ended) = run.running.ended {
             if now.since(ended) >= PLAN_SHOWN {
                 self.actions.plan = None;
             }
-            return;
+            return false;
         }
         let done = run.running.outcomes.len();
         let freed: Bytes = run.running.outcomes.iter().filter_map(|outcome| outcome.freed).sum();
@@ -232,15 +238,15 @@ impl State {
         let next = run.running.plan.steps.get(done).cloned();
         let (Some(step), false) = (next, has_enough || has_failed) else {
             run.running.ended = Some(now);
-            return;
+            return false;
         };
         if self.has_recovered() || !self.is_still_wanted(&step.action) {
             if let Some(run) = &mut self.actions.plan {
                 run.running.ended = Some(now);
             }
-            return;
+            return false;
         }
-        self.begin_step(step.action, step.expected.map(|footprint| footprint.bytes));
+        !self.begin_step(step.action, step.expected.map(|footprint| footprint.bytes))
     }
 
     /// A cleanup with a target stops when memory has recovered by itself.
@@ -262,7 +268,8 @@ impl State {
         self.rule_wish().steps.iter().any(|step| step.action == *action)
     }
 
-    fn begin_step(&mut self, action: Action, expected: Option<Bytes>) {
+    /// False: it is skipped, and why is in its outcome.
+    fn begin_step(&mut self, action: Action, expected: Option<Bytes>) -> bool {
         let by = self.actions.plan.as_ref().map_or(Origin::Person, |run| run.by);
         let result = match self.why_skipped(&action) {
             None => {
@@ -270,7 +277,7 @@ impl State {
                 if let Some(run) = &mut self.actions.plan {
                     run.current = Some(id);
                 }
-                return;
+                return true;
             }
             Some(verdict) => verdict,
         };
@@ -288,7 +295,7 @@ impl State {
         if let Some(run) = &mut self.actions.plan {
             run.running.outcomes.push(outcome);
         }
-        self.go_on_with_plan();
+        false
     }
 
     /// What has become of a step's subject since the plan was drafted: a
@@ -335,12 +342,13 @@ impl State {
     /// A deed stands only while the config allows it for a component that is
     /// there; what is owed may always be taken back.
     pub(super) fn why_not_done(&self, action: &Action) -> Result<(), String> {
-        let Action::Component { id, target, deed, .. } = action else { return Ok(()) };
-        if self.owes(id, deed) {
+        let Action::Component { id, name, target, deed } = action else { return Ok(()) };
+        if self.owes(action) {
             return Ok(());
         }
         let there = self.components.value.iter().find(|component| component.id == *id);
-        let Some(component) = there.filter(|c| c.target.as_ref() == Some(target)) else {
+        let is_it = |c: &&Component| c.target.as_ref() == Some(target) && c.name == *name;
+        let Some(component) = there.filter(is_it) else {
             return Err("it is gone".into());
         };
         match component {

@@ -24,6 +24,10 @@ const SWAP_SPAN: Duration = Duration::from_secs(10);
 /// A longer silence between samples is a gap: sleep, a stopped process.
 const GAP_INTERVALS: u32 = 3;
 
+/// Sleep or a stop, where a shorter silence may be a machine that thrashes
+/// and needs its rules.
+const LONG_GAP: Duration = Duration::from_secs(15);
+
 #[derive(Debug)]
 pub(super) struct Readings {
     last: Option<Arc<Sample>>,
@@ -33,6 +37,8 @@ pub(super) struct Readings {
     swap_past: VecDeque<(Monotonic, Bytes)>,
     judge: Judge,
     level: LevelState,
+    /// What set the level is below its threshold again.
+    is_calming: bool,
     last_point: Option<Monotonic>,
     stillness: Stillness,
     total: Option<Bytes>,
@@ -52,6 +58,7 @@ impl Readings {
                 set_by: None,
                 basis: Basis::Attached,
             },
+            is_calming: false,
             last_point: None,
             stillness: Stillness::default(),
             total: None,
@@ -102,6 +109,11 @@ impl Readings {
         &self.level
     }
 
+    /// The level only lasts: what set it is below its threshold again.
+    pub(super) fn is_calming(&self) -> bool {
+        self.is_calming
+    }
+
     /// Swap in use: the least of the last seconds, and now.
     pub(super) fn swap_span(&self) -> Option<(Bytes, Bytes)> {
         let least = self.swap_past.iter().map(|(_, used)| *used).min()?;
@@ -132,8 +144,10 @@ impl State {
         let had_gap = earlier.as_ref().is_some_and(|old| sample.at.since(old.at) > gap);
         if had_gap {
             self.readings.judge.forget_spans();
-            self.guard.restraint.start_anew(self.now.mono);
             self.readings.swap_past.clear();
+        }
+        if earlier.as_ref().is_some_and(|old| sample.at.since(old.at) >= LONG_GAP) {
+            self.guard_wakes_up();
         }
         self.readings.rates =
             earlier.as_ref().map(|old| Rates::derive(old, &sample, gap)).unwrap_or_default();
@@ -197,6 +211,7 @@ impl State {
     fn set_level(&mut self, judgement: Judgement) {
         let current = &mut self.readings.level;
         let from = current.level;
+        self.readings.is_calming = judgement.is_calming;
         current.set_by = judgement.cause.clone();
         if from == judgement.level {
             return;
@@ -217,7 +232,7 @@ impl State {
     pub fn judge_at_once(&mut self) {
         let Some(sample) = self.readings.last.clone() else { return };
         let signals = signals::read(&sample, &self.readings.rates, &self.limits);
-        let Judgement { level, cause } = level::at_once(&signals);
+        let Judgement { level, cause, .. } = level::at_once(&signals);
         self.readings.level =
             LevelState { level, since: self.now, set_by: cause, basis: Basis::OneShot };
         self.follow_policy_view();

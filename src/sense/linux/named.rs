@@ -41,8 +41,12 @@ impl NamedProcesses {
         !self.naming.is_empty()
     }
 
-    pub fn refresh(&mut self, buffer: &mut Vec<u8>) {
+    /// Reads them again, and lets go of those that have another name by now:
+    /// the answer is their numbers, since they may be named all the same.
+    pub fn refresh(&mut self, buffer: &mut Vec<u8>) -> Vec<u32> {
         self.tracked.retain_mut(|one| one.refresh(buffer));
+        let renamed = self.tracked.extract_if(.., |one| one.is_renamed);
+        renamed.map(|one| one.process.key.pid).collect()
     }
 
     /// What is kept of a command line until the process is judged; `None`

@@ -75,7 +75,7 @@ impl Processes {
         self.folder.open()?;
         let buffer = &mut self.folder.buffer;
         self.tracked.retain_mut(|one| one.refresh(buffer));
-        self.named.refresh(buffer);
+        let renamed = self.named.refresh(buffer);
         self.others.truncate(want.largest);
         self.others.retain_mut(|one| one.refresh(buffer));
         let is_renamed = self.named.ask(&want.named);
@@ -91,6 +91,9 @@ impl Processes {
         }
         self.candidates = candidates;
         found?;
+        for pid in renamed {
+            self.consider(pid);
+        }
         if want.all_processes {
             self.look_at_all(want.largest)?;
         }

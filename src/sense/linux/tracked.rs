@@ -43,6 +43,10 @@ pub struct Tracked {
     pub process: Process,
     /// `None`: followed because the config names it.
     pub recognised: Option<Recognised>,
+    /// As the kernel spells it: another one means another program.
+    kernel_name: Vec<u8>,
+    /// It took another name since it was looked at.
+    pub is_renamed: bool,
     stat: File,
     status: File,
     units: Units,
@@ -60,7 +64,10 @@ impl Tracked {
         let process = identify(folder, pid, role)?;
         let stat = folder.open_file(pid, "stat").ok()?;
         let status = folder.open_file(pid, "status").ok()?;
-        let mut tracked = Tracked { process, recognised, stat, status, units };
+        let kernel_name = name_in_stat(folder.read(pid, "stat").ok()?)?.to_vec();
+        let is_renamed = false;
+        let mut tracked =
+            Tracked { process, recognised, kernel_name, is_renamed, stat, status, units };
         tracked.refresh(&mut folder.buffer).then_some(tracked)
     }
 
@@ -71,6 +78,8 @@ impl Tracked {
         if stat.started != self.process.key.started {
             return false;
         }
+        let name = name_in_stat(&buffer[..length]);
+        self.is_renamed |= name.is_some_and(|name| name != self.kernel_name);
         self.process.parent = stat.parent;
         self.process.cpu = Some(self.units.time(stat.ticks));
         self.process.is_zombie = stat.is_zombie;
