@@ -125,6 +125,13 @@ fn a_forged_name_reaches_no_event() {
     let forged = plan([deed("container:backup", "\u{1b}[2Jsshd", target, Deed::Pause)]);
     let reply = machine.ask(Command::CarryOut { plan: forged });
     assert!(matches!(reply, Reply::Refused { .. }), "{reply:?}");
+    let model = Action::Unload { model: ModelName::new("\u{1b}[2J:1b") };
+    let reply = machine.ask(Command::CarryOut { plan: plan([model]) });
+    assert!(matches!(reply, Reply::Refused { .. }), "{reply:?}");
+    let mut worded = plan([Action::Unload { model: ModelName::new("gone:1b") }]);
+    worded.steps[0].reason = "\u{1b}[2J\u{202e}because".into();
+    assert_eq!(machine.ask(Command::CarryOut { plan: worded }), Reply::Accepted);
+    assert_eq!(machine.snapshot.plan.unwrap().plan.steps[0].reason, "[2Jbecause");
 }
 
 #[test]
@@ -300,4 +307,16 @@ fn a_level_that_only_calms_takes_nothing_more() {
     let more = asked_over(&mut machine, 40);
     assert_eq!(machine.level(), Level::Normal);
     assert!(more.is_empty(), "{more:?}");
+}
+
+#[test]
+fn a_front_end_fills_neither_memory_nor_disk_with_pins() {
+    let mut machine = with(acting(), Vec::new(), Past::default());
+    let pin = |component: String| Command::Pin { component, pinned: true };
+    let refused = |reply| matches!(reply, Reply::Refused { .. });
+    assert!(refused(machine.ask(pin("x".repeat(1000)))));
+    assert!(refused(machine.ask(pin("\u{1b}[2Jx".to_owned()))));
+    let taken = (0..5000).filter(|n| !refused(machine.ask(pin(format!("model:{n}"))))).count();
+    assert_eq!(taken, 4096);
+    assert!(!refused(machine.ask(pin("model:7".to_owned()))), "one that has a pin may change it");
 }

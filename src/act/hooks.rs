@@ -46,17 +46,15 @@ pub enum HookTo {
 }
 
 impl Hook {
-    /// Its program, or its address without user, password and query.
+    /// Its program, or the server of its address: the rest of one may be a
+    /// secret, and a chat's hooks have theirs in the path.
     pub fn name(&self) -> String {
         match &self.to {
-            HookTo::Command(words) => words.first().cloned().unwrap_or_default(),
-            HookTo::Url(url) => {
-                let bare = url.split(['?', '#']).next().unwrap_or_default();
-                match (bare.split_once("://"), bare.rsplit_once('@')) {
-                    (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
-                    _ => bare.to_owned(),
-                }
-            }
+            HookTo::Command(words) => clean(words.first().map_or("", String::as_str)),
+            HookTo::Url(url) => match Url::parse(url) {
+                Ok(url) => clean(&url.origin().ascii_serialization()),
+                Err(_) => "an address that cannot be read".to_owned(),
+            },
         }
     }
 }
@@ -188,6 +186,21 @@ fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hook_is_named_without_what_may_be_a_secret() {
+        let name = |url: &str| {
+            let to = HookTo::Url(url.to_owned());
+            let timeout = Duration::from_secs(1);
+            Hook { on_level: true, on_action: true, to, timeout }.name()
+        };
+        assert_eq!(
+            name("https://me:pw@chat.example:8443/T0/B1/token?k=v"),
+            "https://chat.example:8443"
+        );
+        assert_eq!(name("http://127.0.0.1:9/a@b"), "http://127.0.0.1:9");
+        assert_eq!(name("https://[pw"), "an address that cannot be read");
+    }
 
     #[test]
     fn loopback_is_told_from_its_look_alikes() {

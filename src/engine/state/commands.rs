@@ -8,6 +8,7 @@ use crate::domain::model::ModelState;
 use crate::domain::pattern;
 use crate::domain::plan::{Keep, Plan};
 use crate::domain::snapshot::Mode;
+use crate::domain::text::clean;
 use crate::domain::{
     Action, Event, Group, InstalledModel, ModelName, Named, NamedBy, Process, ProcessKey, Strength,
 };
@@ -19,6 +20,12 @@ use super::State;
 
 /// More events than a page could want at once.
 const OLDER_AT_MOST: usize = 500;
+
+/// Names are cut at some 300 bytes where they come in.
+const LONGEST_ID: usize = 512;
+
+/// Each is kept for good, in memory and on disk.
+const CHOICES_AT_MOST: usize = 4096;
 
 /// More steps than any machine has models and components; a plan in progress
 /// is in every snapshot.
@@ -32,6 +39,17 @@ pub(super) fn events_reply(events: Result<Vec<Event>, String>) -> Reply {
 }
 
 type Taken = Result<Reply, String>;
+
+/// What a plan says goes to the screen as it comes.
+fn without_hostile_text(mut plan: Plan) -> Plan {
+    for step in &mut plan.steps {
+        step.reason = clean(&step.reason);
+    }
+    for kept in &mut plan.kept {
+        (kept.name, kept.reason) = (clean(&kept.name), clean(&kept.reason));
+    }
+    plan
+}
 
 /// What the config may call a component.
 pub(super) struct Called<'a> {
@@ -141,14 +159,16 @@ impl State {
         if let Some(reason) = plan.steps.iter().find_map(|step| self.why_never(&step.action)) {
             return Err(reason);
         }
-        self.begin_plan(plan, Origin::Person);
+        self.begin_plan(without_hostile_text(plan), Origin::Person);
         Ok(Reply::Accepted)
     }
 
     /// Why no plan may hold this action.
     fn why_never(&self, action: &Action) -> Option<String> {
         match action {
-            Action::Unload { .. } | Action::Load { .. } => None,
+            Action::Unload { model } | Action::Load { model, .. } => {
+                (clean(model.as_str()) != model.as_str()).then(|| "that is no model's name".into())
+            }
             Action::Component { .. } => self.why_not_done(action).err(),
             Action::Run { words } => {
                 let rules = &self.rules.levels;
@@ -268,6 +288,12 @@ impl State {
         pinned: Option<bool>,
         priority: Option<Priority>,
     ) -> Taken {
+        if component.len() > LONGEST_ID || component.contains(char::is_control) {
+            return Err("that is no component's id".into());
+        }
+        if self.choices.len() >= CHOICES_AT_MOST && !self.choices.contains_key(&component) {
+            return Err(format!("{CHOICES_AT_MOST} components have a pin or a priority already"));
+        }
         let choice = self.choices.entry(component.clone()).or_insert_with(|| Choice {
             component,
             pinned: None,
