@@ -322,6 +322,16 @@ fn tell_at_start(
     }
 }
 
+/// An error with its causes.
+fn chain(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
+}
+
+/// As notices, logs and refusals are.
+fn on_one_line(text: &str) -> String {
+    text.replace('\n', "; ")
+}
+
 /// Only who holds this machine acts on it by rule; a demo is nobody's machine.
 fn may_act(mode: Mode, holding: &Holding) -> bool {
     match mode {

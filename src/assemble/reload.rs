@@ -20,7 +20,7 @@ use crate::config::{ConfigError, LoadedConfig};
 use crate::domain::Bytes;
 use crate::engine::FaultSender;
 
-use super::{notes, settings};
+use super::{chain, notes, on_one_line, settings};
 
 /// How often the file is looked at: sooner than somebody who saved it wonders.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -175,9 +175,7 @@ impl Follower {
         match self.read() {
             Ok(new) => self.take(new),
             Err(error) => {
-                let error = anyhow::Error::from(error);
-                // On one line, as notices and logs are.
-                let fault = format!("{error:#}; the settings before stay").replace('\n', "; ");
+                let fault = on_one_line(&chain(error)) + "; the settings before stay";
                 self.faults.tell(FAULT, fault.clone());
                 Reread::Refused { fault }
             }
