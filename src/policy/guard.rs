@@ -268,6 +268,12 @@ pub fn standing(rules: &Rules, situation: &Situation<'_>) -> Vec<StandingRule> {
         let names: Vec<&str> = rules.preload.iter().map(|model| model.short()).collect();
         standing.push(rule("rules.preload", names.join(", "), None));
     }
+    if let Some(switch) = rules.kill_switch {
+        let plan = last_resort(&situation.load, &[]);
+        let value = format!("{} for {}", switch.used, Span(switch.sustained));
+        let would = (!plan.steps.is_empty()).then(|| plan.text());
+        standing.push(rule("rules.kill_switch", value, would));
+    }
     standing
 }
 
