@@ -125,7 +125,7 @@ impl fmt::Display for Keep {
 
 /// How far a cleanup goes. It widens the candidates; the target decides how
 /// many of them go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strength {
     /// Idle, unpinned, priority low or medium.

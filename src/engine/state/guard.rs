@@ -10,14 +10,14 @@ use crate::domain::level::Headroom;
 use crate::domain::plan::{Keep, Kept, Purpose};
 use crate::domain::snapshot::Mode;
 use crate::domain::{
-    Action, Activity, Bytes, Level, ModelName, Moment, Monotonic, Percent, Plan, RuleMode, Step,
+    Action, Activity, Bytes, Level, ModelName, Monotonic, Percent, Plan, RuleMode, SignalKind, Step,
 };
+use crate::policy;
 use crate::policy::guard::{self, Situation};
 use crate::policy::plan;
 use crate::policy::restraint::Restraint;
 
 use super::State;
-use super::actions::Unloaded;
 
 /// How long memory must have been normal before what was taken away is given
 /// back: longer than a level's dwell, so that the two do not chase each other.
@@ -126,7 +126,7 @@ impl State {
         let standing = self.readings.level();
         let cause = match standing.level {
             // Asked of a level that does not stand: as memory would ask.
-            Level::Normal => (level > Level::Normal).then_some(crate::domain::SignalKind::Memory),
+            Level::Normal => (level > Level::Normal).then_some(SignalKind::Memory),
             _ => standing.set_by.as_ref().map(|cause| cause.signal),
         };
         let situation = Situation {
@@ -356,7 +356,7 @@ impl State {
                 continue;
             }
             sum += need;
-            let keep = plan_keep(was, self.now);
+            let keep = policy::keep_until(was.expires, self.now);
             steps.push(Step {
                 action: Action::Load { model: was.model.clone(), keep, context: was.context },
                 expected: None,
@@ -368,8 +368,4 @@ impl State {
         }
         Plan { purpose: Purpose::Undo, target: None, steps, kept }
     }
-}
-
-fn plan_keep(was: &Unloaded, now: Moment) -> Keep {
-    crate::policy::keep_until(was.expires, now)
 }
