@@ -78,6 +78,27 @@ impl Action {
         }
     }
 
+    /// Where nobody stands behind it: `unload failed`.
+    pub const fn noun(&self) -> &'static str {
+        match self {
+            Action::Component { deed, .. } => deed.noun(),
+            Action::Run { .. } => "command",
+            action => action.verb(),
+        }
+    }
+
+    /// Once it is done.
+    pub const fn done(&self) -> &'static str {
+        match self {
+            Action::Unload { .. } => "unloaded",
+            Action::Load { .. } => "loaded",
+            Action::Keep { .. } => "kept",
+            Action::EndRunner { .. } => "runner ended",
+            Action::Component { deed, .. } => deed.done(),
+            Action::Run { .. } => "command ran",
+        }
+    }
+
     /// Once done, what it was done to is there no longer.
     pub const fn takes_away(&self) -> bool {
         match self {
