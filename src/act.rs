@@ -12,7 +12,7 @@ pub mod signals;
 pub mod units;
 mod web;
 
-use crate::domain::{Deed, ProcessKey, Target};
+use crate::domain::{Deed, Level, ProcessKey, Target};
 
 /// One thing to be done that is not a runtime's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,5 +26,5 @@ pub enum Order {
         deed: Deed,
     },
     /// A command of a level: its words, the program first.
-    Run { words: Vec<String>, level: crate::domain::Level },
+    Run { words: Vec<String>, level: Level },
 }

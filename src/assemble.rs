@@ -137,15 +137,6 @@ impl Running {
         self.own.as_ref()?.reloading.as_ref()
     }
 
-    /// From now on SIGHUP has the config read again. For use without a screen,
-    /// whose end SIGHUP is.
-    pub fn reload_on_hangup(&mut self) -> std::io::Result<()> {
-        match self.own.as_mut().and_then(|own| own.reloading.as_mut()) {
-            Some(reloading) => reloading.on_hangup(),
-            None => Ok(()),
-        }
-    }
-
     /// Stops the engine if it is ours; what it decided is on its way to disk.
     pub async fn stop(self) {
         let Some(own) = self.own else { return };
@@ -320,6 +311,16 @@ fn tell_at_start(
             faults.tell(about, text);
         }
     }
+}
+
+/// An error with its causes.
+fn chain(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
+}
+
+/// As notices, logs and refusals are.
+fn on_one_line(text: &str) -> String {
+    text.replace('\n', "; ")
 }
 
 /// Only who holds this machine acts on it by rule; a demo is nobody's machine.

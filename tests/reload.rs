@@ -183,19 +183,6 @@ async fn who_may_write_the_file_is_followed() {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn a_hangup_reads_it_again_where_that_counts() {
-    let home = Home::with("theme = \"dark\"\n");
-    let mut running = home.demo().await;
-    running.reload_on_hangup().unwrap();
-    let mut outcomes = running.reloading().unwrap().outcomes();
-    let own = rustix::process::getpid();
-    rustix::process::kill_process(own, rustix::process::Signal::HUP).unwrap();
-    let note = "config read again: nothing changed".to_owned();
-    assert_eq!(next(&mut outcomes).await, Reread::Taken { changes: 0, note });
-    running.stop().await;
-}
-
 fn change(key: &str, value: &str) -> SettingChange {
     SettingChange { key: key.to_owned(), value: value.to_owned() }
 }

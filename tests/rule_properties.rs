@@ -246,7 +246,9 @@ struct Run {
     machine: Machine,
     keys: BTreeMap<String, ProcessKey>,
     asked: BTreeSet<String>,
-    /// When the last outcome of an action was told, and the level then.
+    /// At which level the last action was begun.
+    begun: Level,
+    /// When its outcome was told, and that level.
     last: Option<(u64, Level)>,
     outcomes: usize,
 }
@@ -269,6 +271,7 @@ impl Run {
             machine: Machine::with(settings, Past::default()),
             keys: BTreeMap::new(),
             asked: BTreeSet::new(),
+            begun: Level::Normal,
             last: None,
             outcomes: 0,
         }
@@ -319,17 +322,18 @@ impl Run {
                 let is_worse = level.max(level_before) > level_then;
                 prop_assert!(waited >= 15_000 || is_worse, "acted again after {waited} ms");
             }
+            self.begun = level.min(level_before);
         }
-        self.note_outcomes(level);
+        self.note_outcomes();
         Ok(())
     }
 
-    fn note_outcomes(&mut self, level: Level) {
+    fn note_outcomes(&mut self) {
         let told = self.machine.told();
         let ended = told.iter().filter(|line| line.contains("by rule")).count();
         if ended != self.outcomes {
             self.outcomes = ended;
-            self.last = Some((self.machine.millis, level));
+            self.last = Some((self.machine.millis, self.begun));
             // What failed or is stuck may be asked again, once its pause is over.
             let there: BTreeSet<String> = self.keys.keys().cloned().collect();
             self.asked.retain(|name| {

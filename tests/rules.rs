@@ -205,6 +205,20 @@ fn no_rule_acts_within_its_pause_unless_it_gets_worse() {
 }
 
 #[test]
+fn the_pause_is_that_of_the_level_an_action_was_begun_at() {
+    let (mut machine, [old, _]) = with_two_models(rules(RuleMode::Act), 10);
+    machine.used = 81.0;
+    assert_eq!(until_unload(&mut machine, 5), ["old:1b"]);
+    // It gets worse before the model is gone.
+    machine.used = 92.0;
+    machine.seconds(4);
+    assert_eq!(machine.level(), Level::Critical);
+    machine.unlist("old:1b");
+    machine.end_runner(old);
+    assert_eq!(until_unload(&mut machine, 4), ["young:1b"]);
+}
+
+#[test]
 fn a_busy_model_goes_in_an_emergency_only() {
     let (mut machine, [old, young]) = with_two_models(rules(RuleMode::Act), 1);
     let work = |machine: &mut Machine, seconds| {
@@ -795,7 +809,7 @@ fn the_rules_are_drawn_up_only_while_somebody_looks() {
     let plans: Vec<String> = view.levels.iter().map(|level| level.plan.text()).collect();
     assert_eq!(plans[0], "nothing left to do");
     assert_eq!(plans[1], "unload old:1b (1.6 GiB)");
-    assert_eq!(view.today.level_changes, 1);
+    assert_eq!(view.day.level_changes, 1);
     machine.ask(Command::Attend { attention: Attention::default() });
     assert_eq!(machine.snapshot.policy, None);
 }

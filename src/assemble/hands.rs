@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Error;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -16,6 +15,8 @@ use crate::domain::snapshot::Mode;
 use crate::domain::{Event, Level};
 use crate::engine::executor::Hands;
 use crate::engine::input::{Answered, Hook};
+
+use super::chain;
 
 /// What an ended runner gets between TERM and KILL: it saves nothing.
 const GRACE: Duration = Duration::from_secs(3);
@@ -53,13 +54,13 @@ impl Hands for RealHands {
             match order {
                 Order::EndProcess(process) => {
                     let ended = signals::end_process(process, GRACE).await;
-                    ended.map(|_| None).map_err(told)
+                    ended.map(|_| None).map_err(chain)
                 }
                 Order::Deed { component, target, deed } => {
-                    deeds.carry_out(&component, &target, &deed).await.map_err(told)
+                    deeds.carry_out(&component, &target, &deed).await.map_err(chain)
                 }
                 Order::Run { words, level } => {
-                    deeds::run_for_level(words, level).await.map_err(told)
+                    deeds::run_for_level(words, level).await.map_err(chain)
                 }
             }
         }
@@ -73,7 +74,7 @@ impl Hands for RealHands {
         level: Level,
     ) -> BoxFuture<'static, Result<String, String>> {
         let teller = self.teller.clone();
-        async move { teller.tell(hook, event, level).await.map_err(told) }.boxed()
+        async move { teller.tell(hook, event, level).await.map_err(chain) }.boxed()
     }
 }
 
@@ -90,9 +91,4 @@ impl Hands for IdleHands {
         let why = self.0;
         async move { Err(why.to_owned()) }.boxed()
     }
-}
-
-/// With its causes.
-fn told(fault: impl Into<Error>) -> String {
-    format!("{:#}", fault.into())
 }

@@ -14,6 +14,8 @@ use crate::engine::attach::{AttachFault, RemoteLink, Socket};
 use crate::engine::link::Link;
 use crate::runtime::ollama::HostAddress;
 
+use super::chain;
+
 /// In the runtime folder: one engine a user and machine.
 const LOCK: &str = "engine.lock";
 pub(super) const SOCKET: &str = "engine.sock";
@@ -141,8 +143,7 @@ pub(super) async fn role(config: &LoadedConfig) -> Role {
 fn guarded_by_the_system(own: &Path, system: &Path) -> Option<String> {
     let socket = system.join(SOCKET);
     // The service manager removes the folder when that guard has ended.
-    let is_there = fs::symlink_metadata(&socket).is_ok_and(|socket| socket.file_type().is_socket());
-    (own != system && is_there)
+    (own != system && is_socket(&socket))
         .then(|| format!("the guard of the system acts on this machine ({})", socket.display()))
 }
 
@@ -162,10 +163,6 @@ fn observe(held: &LockFault, refusal: Refusal) -> Holding {
 
 fn look_only(note: String, reason: String) -> Holding {
     Holding { note: Some(note), observes: Some(reason), ..Holding::default() }
-}
-
-pub(super) fn chain(error: impl Into<anyhow::Error>) -> String {
-    format!("{:#}", error.into())
 }
 
 /// Why there is nothing to attach to.

@@ -11,8 +11,8 @@ use crate::act::lock::{Lock, LockFault};
 use crate::engine::attach::{Served, Socket};
 use crate::engine::{Engine, FaultSender, LocalLink};
 
-use super::CLOSING;
-use super::holder::{SOCKET, chain, is_socket};
+use super::holder::{SOCKET, is_socket};
+use super::{CLOSING, chain};
 
 /// How often it is looked whether lock and socket are still there. A session
 /// that ends may take its runtime folder along.

@@ -1,6 +1,6 @@
-//! Reads the config again while the engine runs: when its file changed, on
-//! SIGHUP where that is asked for, and when it was written from here. What is
-//! wrong is told with its line, and the config in force stays.
+//! Reads the config again while the engine runs: when its file changed, when
+//! it was written from here, and when somebody asks, as a guard on SIGHUP. What
+//! is wrong is told with its line, and the config in force stays.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,15 +12,13 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
 
 use crate::config::{ConfigError, LoadedConfig};
 use crate::domain::Bytes;
 use crate::engine::FaultSender;
 
-use super::{notes, settings};
+use super::{chain, notes, on_one_line, settings};
 
 /// How often the file is looked at: sooner than somebody who saved it wonders.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -72,7 +70,6 @@ pub struct Reloading {
     poke: Poke,
     outcomes: watch::Receiver<Option<Reread>>,
     is_over: Arc<AtomicBool>,
-    hangups: Option<JoinHandle<()>>,
 }
 
 impl Reloading {
@@ -92,27 +89,12 @@ impl Reloading {
     pub fn outcomes(&self) -> watch::Receiver<Option<Reread>> {
         self.outcomes.clone()
     }
-
-    /// From now on SIGHUP reads the config again, and ends nothing.
-    pub(super) fn on_hangup(&mut self) -> io::Result<()> {
-        let mut hangups = signal(SignalKind::hangup())?;
-        let poke = self.poke();
-        self.hangups = Some(tokio::spawn(async move {
-            while hangups.recv().await.is_some() {
-                poke.now();
-            }
-        }));
-        Ok(())
-    }
 }
 
 impl Drop for Reloading {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         self.poke.now();
-        if let Some(hangups) = &self.hangups {
-            hangups.abort();
-        }
     }
 }
 
@@ -123,7 +105,7 @@ pub fn start(config: LoadedConfig, total: Bytes, faults: FaultSender) -> io::Res
     let is_over = Arc::new(AtomicBool::new(false));
     let follower = Follower { config, total, faults, asks, outcome, is_over: Arc::clone(&is_over) };
     thread::Builder::new().name("config".to_owned()).spawn(|| follower.follow())?;
-    Ok(Reloading { poke: Poke(poke), outcomes, is_over, hangups: None })
+    Ok(Reloading { poke: Poke(poke), outcomes, is_over })
 }
 
 /// What tells one state of a file and its folder from another. Their modes and
@@ -175,9 +157,7 @@ impl Follower {
         match self.read() {
             Ok(new) => self.take(new),
             Err(error) => {
-                let error = anyhow::Error::from(error);
-                // On one line, as notices and logs are.
-                let fault = format!("{error:#}; the settings before stay").replace('\n', "; ");
+                let fault = on_one_line(&chain(error)) + "; the settings before stay";
                 self.faults.tell(FAULT, fault.clone());
                 Reread::Refused { fault }
             }

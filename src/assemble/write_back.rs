@@ -12,7 +12,7 @@ use crate::domain::text::clean;
 use crate::domain::{Bytes, SettingChange, SettingDifference, SettingDoor};
 
 use super::reload::Poke;
-use super::settings;
+use super::{chain, on_one_line, settings};
 
 /// One user's file, and the change that was shown last.
 pub struct ConfigDoor {
@@ -88,7 +88,6 @@ impl SettingDoor for ConfigDoor {
     }
 }
 
-/// With its causes, on one line.
 fn said(error: impl Into<anyhow::Error>) -> String {
-    format!("{:#}", error.into()).replace('\n', "; ")
+    on_one_line(&chain(error))
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::level::{Cause, Level};
-use super::plan::{ActionId, Outcome, Verdict};
+use super::plan::{Action, ActionId, Outcome, Plan, Verdict};
+use super::rule::RuleMode;
 use super::time::{Span, Wall};
 
 /// One thing that happened. `seq` grows by one for each, over restarts.
@@ -50,7 +51,7 @@ pub enum EventBody {
     /// An action is about to be carried out. On disk before it is.
     ActionStarted {
         id: ActionId,
-        action: super::plan::Action,
+        action: Action,
         by: Origin,
         expected: Option<Bytes>,
     },
@@ -86,8 +87,8 @@ pub enum EventBody {
     },
     /// What a rule would do, or waits to be allowed.
     Proposed {
-        plan: Box<super::plan::Plan>,
-        mode: super::rule::RuleMode,
+        plan: Box<Plan>,
+        mode: RuleMode,
         /// Somebody is there to answer.
         is_watched: bool,
     },
@@ -192,17 +193,14 @@ impl EventBody {
         match self {
             EventBody::Started { .. } => "started".into(),
             EventBody::LevelChanged { to, .. } => to.word().into(),
-            EventBody::ActionStarted { action, .. } => format!("{} asked", action.verb()),
+            EventBody::ActionStarted { action, .. } => format!("{} asked", action.noun()),
             EventBody::ActionEnded { outcome, .. } => {
-                match (&outcome.result, outcome.action.verb()) {
-                    (Verdict::Failed { .. }, verb) => format!("{verb} failed"),
-                    (Verdict::Stuck, verb) => format!("{verb} stuck"),
-                    (Verdict::StillGenerating, verb) => format!("{verb} asked"),
-                    (_, "unload") => "unloaded".into(),
-                    (_, "load") => "loaded".into(),
-                    (_, "keep") => "kept".into(),
-                    (_, "end runner") => "runner ended".into(),
-                    (_, verb) => verb.into(),
+                let action = &outcome.action;
+                match outcome.result {
+                    Verdict::Failed { .. } => format!("{} failed", action.noun()),
+                    Verdict::Stuck => format!("{} stuck", action.noun()),
+                    Verdict::StillGenerating => format!("{} asked", action.noun()),
+                    Verdict::Done | Verdict::Unconfirmed | Verdict::Already => action.done().into(),
                 }
             }
             EventBody::OomKill { .. } => "oom kill".into(),
@@ -212,7 +210,7 @@ impl EventBody {
             EventBody::ModelGone { .. } => "model out".into(),
             EventBody::TotalChanged { .. } => "memory size".into(),
             EventBody::Proposed { plan, .. } if plan.steps.is_empty() => "rule".into(),
-            EventBody::Proposed { mode: super::rule::RuleMode::Confirm, .. } => "asks".into(),
+            EventBody::Proposed { mode: RuleMode::Confirm, .. } => "asks".into(),
             EventBody::Proposed { .. } => "would".into(),
             EventBody::HookRan { result: Ok(_), .. } => "hook".into(),
             EventBody::HookRan { result: Err(_), .. } => "hook failed".into(),
@@ -263,7 +261,7 @@ impl EventBody {
                 format!("total memory went from {from} to {to}")
             }
             EventBody::Proposed { plan, mode, is_watched } => {
-                let asks = *mode == super::rule::RuleMode::Confirm && !plan.steps.is_empty();
+                let asks = *mode == RuleMode::Confirm && !plan.steps.is_empty();
                 let alone = if asks && !is_watched { "; nobody is there to answer" } else { "" };
                 format!("{}{alone}", plan.text())
             }
@@ -291,9 +289,9 @@ fn outcome_text(outcome: &Outcome, by: Origin) -> String {
             format!("{subject} {by}: {expected}not confirmed, no runner could be seen")
         }
         Verdict::Done => match (&outcome.action, outcome.freed) {
-            (super::plan::Action::Load { .. }, _) => format!("{subject} {by} in {took}"),
-            (super::plan::Action::Keep { keep, .. }, _) => format!("{subject} {by}: stays {keep}"),
-            (super::plan::Action::Component { .. } | super::plan::Action::Run { .. }, None) => {
+            (Action::Load { .. }, _) => format!("{subject} {by} in {took}"),
+            (Action::Keep { keep, .. }, _) => format!("{subject} {by}: stays {keep}"),
+            (Action::Component { .. } | Action::Run { .. }, None) => {
                 let said = outcome.output.as_deref().and_then(|output| output.lines().next());
                 let said = said.map(|line| format!(": {line}")).unwrap_or_default();
                 format!("{subject} {by}: done in {took}{said}")

@@ -35,8 +35,8 @@ pub struct PolicyView {
     pub kill_switch: Option<RuleMode>,
     /// Why a rule does not act now, though its mode lets it.
     pub waits: Option<String>,
-    /// Since midnight, local to the engine.
-    pub today: DayCounts,
+    /// Over the last 24 hours.
+    pub day: DayCounts,
 }
 
 /// One level's rule.
@@ -61,7 +61,7 @@ pub struct StandingRule {
     pub would: Option<String>,
 }
 
-/// What happened today.
+/// What happened over a day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayCounts {
     pub level_changes: u64,

@@ -78,6 +78,27 @@ impl Action {
         }
     }
 
+    /// Where nobody stands behind it: `unload failed`.
+    pub const fn noun(&self) -> &'static str {
+        match self {
+            Action::Component { deed, .. } => deed.noun(),
+            Action::Run { .. } => "command",
+            action => action.verb(),
+        }
+    }
+
+    /// Once it is done.
+    pub const fn done(&self) -> &'static str {
+        match self {
+            Action::Unload { .. } => "unloaded",
+            Action::Load { .. } => "loaded",
+            Action::Keep { .. } => "kept",
+            Action::EndRunner { .. } => "runner ended",
+            Action::Component { deed, .. } => deed.done(),
+            Action::Run { .. } => "command ran",
+        }
+    }
+
     /// Once done, what it was done to is there no longer.
     pub const fn takes_away(&self) -> bool {
         match self {
@@ -125,7 +146,7 @@ impl fmt::Display for Keep {
 
 /// How far a cleanup goes. It widens the candidates; the target decides how
 /// many of them go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strength {
     /// Idle, unpinned, priority low or medium.

@@ -143,6 +143,31 @@ impl Deed {
         }
     }
 
+    /// Where nobody stands behind it: `command failed`.
+    pub const fn noun(&self) -> &'static str {
+        match self {
+            Deed::Command { .. } => "command",
+            Deed::Unlimit { .. } => "lift limit",
+            deed => deed.verb(),
+        }
+    }
+
+    /// Once it is done.
+    pub const fn done(&self) -> &'static str {
+        match self {
+            Deed::Command { .. } => "command ran",
+            Deed::Pause => "paused",
+            Deed::Resume => "resumed",
+            Deed::Limit { .. } => "limited",
+            Deed::Unlimit { .. } => "limit lifted",
+            Deed::Restart => "restarted",
+            Deed::Stop => "stopped",
+            Deed::Term => "ended",
+            Deed::Kill => "killed",
+            Deed::Load { .. } => "started",
+        }
+    }
+
     /// It may give memory back.
     pub const fn frees(&self) -> bool {
         self.ends() || matches!(self, Deed::Command { .. } | Deed::Limit { .. })

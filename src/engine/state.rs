@@ -41,7 +41,7 @@ use self::readings::Readings;
 use self::runtimes::Server;
 use self::tracked::Tracked;
 use self::why::Movers;
-use super::input::{Effect, Input, Pace, Past, Settings};
+use super::input::{ComponentRule, Effect, Input, Pace, Past, Settings};
 use super::link::Attention;
 
 /// A sensor thread that has been silent for so many intervals is hung.
@@ -71,6 +71,8 @@ pub struct State {
     profile: Arc<ProfileView>,
     limits: Limits,
     rules: Rules,
+    /// What the config names beside models: sensors look for it.
+    named: Arc<[Named]>,
     readings: Readings,
     server: Server,
     models: BTreeMap<ModelName, Tracked>,
@@ -118,6 +120,7 @@ impl State {
             profile: Arc::new(regime.profile),
             limits: regime.limits,
             rules: regime.rules,
+            named: named(&settings.components),
             readings: Readings::new(now),
             server,
             models: BTreeMap::new(),
@@ -171,7 +174,10 @@ impl State {
             Input::Hooked { of, hook, result } => {
                 self.tell(EventBody::HookRan { of, hook, result })
             }
-            Input::Configured(configured) => self.take_config(*configured),
+            Input::Configured(configured) => {
+                self.take_config(*configured);
+                self.named = named(&self.settings.components);
+            }
             Input::Faulted { about, text } => self.notice(about, text),
             Input::Recovered { about } => self.withdraw(about),
         }
@@ -237,7 +243,7 @@ impl State {
                     .endpoint
                     .is_loopback
                     .then_some(self.settings.endpoint.port),
-                named: self.named(),
+                named: Arc::clone(&self.named),
             },
         };
         if self.pace.as_ref() != Some(&pace) {
@@ -248,7 +254,7 @@ impl State {
 
     /// What the config names beside models: sensors look for it.
     pub fn named(&self) -> Arc<[Named]> {
-        self.settings.components.iter().filter_map(|rule| Named::parse(&rule.pattern)).collect()
+        Arc::clone(&self.named)
     }
 
     fn take_effects(&mut self) -> Vec<Effect> {
@@ -313,4 +319,8 @@ impl State {
     fn withdraw(&mut self, about: &str) {
         self.notices.retain(|notice| notice.about != about);
     }
+}
+
+fn named(components: &[ComponentRule]) -> Arc<[Named]> {
+    components.iter().filter_map(|rule| Named::parse(&rule.pattern)).collect()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::domain::guard::StandingRule;
 use crate::domain::model::Activity;
 use crate::domain::plan::{Keep, Kept, Purpose};
+use crate::domain::time::Span;
 use crate::domain::{
     Action, Bytes, Component, Deed, Level, ModelView, Percent, Plan, Priority, SignalKind, Step,
     Strength,
@@ -269,6 +270,12 @@ pub fn standing(rules: &Rules, situation: &Situation<'_>) -> Vec<StandingRule> {
     if !rules.preload.is_empty() {
         let names: Vec<&str> = rules.preload.iter().map(|model| model.short()).collect();
         standing.push(rule("rules.preload", names.join(", "), None));
+    }
+    if let Some(switch) = rules.kill_switch {
+        let plan = last_resort(&situation.load, &[]);
+        let value = format!("{} for {}", switch.used, Span(switch.sustained));
+        let would = (!plan.steps.is_empty()).then(|| plan.text());
+        standing.push(rule("rules.kill_switch", value, would));
     }
     standing
 }

@@ -58,11 +58,11 @@ impl Restraint {
             Some(span.saturating_sub(now.since(since))).filter(|rest| !rest.is_zero())
         };
         if let Some(rest) = rest(started, rules.grace) {
-            return Some(format!("{} after the start", Span(rest)));
+            return Some(format!("another {} after the start", Span(rest)));
         }
         let (ended, at) = self.last?;
         let rest = rest(ended, rules.pause).filter(|_| level <= at)?;
-        Some(format!("{} after the last action", Span(rest)))
+        Some(format!("another {} after the last action", Span(rest)))
     }
 
     /// An action by rule has ended.

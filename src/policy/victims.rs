@@ -143,7 +143,7 @@ fn deed_within(component: &Component, reach: Reach) -> Result<&Deed, String> {
     if left.peek().is_none() {
         return Err(format!("it is {} already", component.state.as_deref().unwrap_or_default()));
     }
-    let within = left.find(|deed| gentlest(deed) <= reach.strength as u8);
+    let within = left.find(|deed| gentlest(deed).is_some_and(|least| least <= reach.strength));
     within.ok_or_else(|| {
         let allowed: Vec<&str> = component.allowed.iter().map(Deed::verb).collect();
         let strength = reach.strength.word();
@@ -153,13 +153,13 @@ fn deed_within(component: &Component, reach: Reach) -> Result<&Deed, String> {
 
 /// The gentlest strength that goes as far: what stops growth at light, what
 /// cuts work off and comes back at aggressive, what does not come back at
-/// force. KILL is the kill switch's alone.
-const fn gentlest(deed: &Deed) -> u8 {
+/// force. `None`: no strength does; KILL is the kill switch's alone.
+const fn gentlest(deed: &Deed) -> Option<Strength> {
     match deed {
-        Deed::Command { .. } | Deed::Pause | Deed::Limit { .. } => Strength::Light as u8,
-        Deed::Restart | Deed::Stop => Strength::Aggressive as u8,
-        Deed::Term => Strength::Force as u8,
-        _ => u8::MAX,
+        Deed::Command { .. } | Deed::Pause | Deed::Limit { .. } => Some(Strength::Light),
+        Deed::Restart | Deed::Stop => Some(Strength::Aggressive),
+        Deed::Term => Some(Strength::Force),
+        Deed::Kill | Deed::Resume | Deed::Unlimit { .. } | Deed::Load { .. } => None,
     }
 }
 

@@ -249,9 +249,9 @@ impl Sum {
             (&rule.key, &rule.value, &rule.would).hash(&mut self.hasher);
         }
         (policy.kill_switch, &policy.waits).hash(&mut self.hasher);
-        let today = policy.today;
-        (today.level_changes, today.actions, today.by_rule, today.oom_kills).hash(&mut self.hasher);
-        self.bytes(Some(today.freed));
+        let day = policy.day;
+        (day.level_changes, day.actions, day.by_rule, day.oom_kills).hash(&mut self.hasher);
+        self.bytes(Some(day.freed));
     }
 
     fn plan(&mut self, plan: &Plan) {
@@ -335,7 +335,7 @@ mod tests {
             standing: Vec::new(),
             kill_switch: None,
             waits: None,
-            today: DayCounts::default(),
+            day: DayCounts::default(),
         };
         let rules = RuleModes { ceiling: mode, furthest: mode };
         Snapshot { rules, policy: Some(policy.into()), ..held(3100) }

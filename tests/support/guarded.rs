@@ -72,7 +72,7 @@ fn run() -> Step {
     Step {
         action: Action::Run { words: words.map(Into::into).into() },
         expected: None,
-        reason: "the config's own command".into(),
+        reason: "your own command at critical".into(),
     }
 }
 
@@ -83,7 +83,7 @@ fn kept(name: &str, reason: &str) -> Kept {
 fn level(level: Level, mode: RuleMode, strength: Option<Strength>, steps: Vec<Step>) -> LevelView {
     let kept = vec![
         kept("qwen2.5-coder:3b", "pinned"),
-        kept("process:firefox", "the config allows no action on it"),
+        kept("jellyfin.service", "stop goes beyond light"),
     ];
     let target = (!steps.is_empty()).then(|| gib(3.6));
     let plan = Plan { purpose: Purpose::Rule { level, strength }, target, steps, kept };
@@ -126,16 +126,15 @@ fn policy() -> PolicyView {
                 value: "4.0 GiB".into(),
                 would: None,
             },
+            StandingRule {
+                key: "rules.kill_switch".into(),
+                value: "98 % for 10 s".into(),
+                would: Some("end media-scanner (1.3 GiB)".into()),
+            },
         ],
         kill_switch: Some(RuleMode::Observe),
-        waits: Some("11 s are left of its pause after the last action".into()),
-        today: DayCounts {
-            level_changes: 4,
-            actions: 3,
-            by_rule: 1,
-            freed: gib(7.2),
-            oom_kills: 1,
-        },
+        waits: Some("another 10 s after the last action".into()),
+        day: DayCounts { level_changes: 4, actions: 3, by_rule: 1, freed: gib(7.2), oom_kills: 1 },
     }
 }
 

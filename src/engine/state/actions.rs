@@ -12,7 +12,9 @@ use crate::domain::event::{EventBody, Origin};
 use crate::domain::model::Expiry;
 use crate::domain::plan::{Keep, Purpose, RunningPlan, Verdict};
 use crate::domain::process::MeasuredSource;
-use crate::domain::{Action, ActionId, Bytes, ModelName, Moment, Monotonic, Outcome, ProcessKey};
+use crate::domain::{
+    Action, ActionId, Bytes, Level, ModelName, Moment, Monotonic, Outcome, ProcessKey,
+};
 use crate::runtime::LoadOptions;
 
 use super::super::input::Effect;
@@ -37,6 +39,8 @@ pub(super) struct InFlight {
     was: Option<Unloaded>,
     pub(super) expected: Option<Bytes>,
     pub(super) asked: Moment,
+    /// That stood when it was asked.
+    level: Level,
     pub(super) available_before: Option<Bytes>,
     pub(super) stage: Stage,
     pub(super) output: Option<String>,
@@ -198,6 +202,7 @@ impl State {
             by,
             expected,
             asked: self.now,
+            level: self.readings.level().level,
             available_before: self.readings.available(),
             stage: Stage::Journalling,
             output: None,
@@ -323,7 +328,7 @@ impl State {
             self.actions.note_unloaded(was, flight.asked);
         }
         if flight.by == Origin::Rule {
-            self.guard.restraint.acted(self.readings.level().level, self.now.mono);
+            self.guard.restraint.acted(flight.level, self.now.mono);
             self.note_obedience(&flight.action, &result);
         }
         let outcome = Outcome {

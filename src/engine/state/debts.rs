@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::event::{EventBody, Origin};
 use crate::domain::plan::Purpose;
-use crate::domain::{Action, Debt, Deed, Plan, Step, Target};
+use crate::domain::{Action, Bytes, Debt, Deed, Plan, Step, Target};
 
 use super::super::input::Effect;
 use super::State;
@@ -66,7 +66,7 @@ impl State {
         self.readings.groups().iter().any(|group| group.target() == *target)
     }
 
-    fn limit_of(&self, target: &Target) -> Option<crate::domain::Bytes> {
+    fn limit_of(&self, target: &Target) -> Option<Bytes> {
         self.readings.groups().iter().find(|group| group.target() == *target)?.limit
     }
 

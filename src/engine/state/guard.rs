@@ -11,15 +11,15 @@ use crate::domain::level::Headroom;
 use crate::domain::plan::{Keep, Kept, Purpose, Verdict};
 use crate::domain::snapshot::Mode;
 use crate::domain::{
-    Action, Activity, Bytes, Component, Level, ModelName, ModelView, Moment, Monotonic, Percent,
-    Plan, RuleMode, SignalKind, Step,
+    Action, Activity, Bytes, Component, Level, ModelName, ModelView, Monotonic, Percent, Plan,
+    RuleMode, SignalKind, Step,
 };
+use crate::policy;
 use crate::policy::guard::{self, Situation};
 use crate::policy::plan;
 use crate::policy::restraint::Restraint;
 
 use super::State;
-use super::actions::Unloaded;
 use super::components::model_id;
 
 /// How long memory must have been normal before what was taken away is given
@@ -418,7 +418,7 @@ impl State {
                 continue;
             }
             sum += need;
-            let keep = plan_keep(was, self.now);
+            let keep = policy::keep_until(was.expires, self.now);
             steps.push(Step {
                 action: Action::Load { model: was.model.clone(), keep, context: was.context },
                 expected: None,
@@ -430,8 +430,4 @@ impl State {
         }
         Plan { purpose: Purpose::Undo, target: None, steps, kept }
     }
-}
-
-fn plan_keep(was: &Unloaded, now: Moment) -> Keep {
-    crate::policy::keep_until(was.expires, now)
 }

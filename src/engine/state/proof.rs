@@ -7,16 +7,15 @@ use crate::domain::event::{EventBody, Origin};
 use crate::domain::model::ModelState;
 use crate::domain::plan::{Purpose, RunningPlan, Verdict};
 use crate::domain::{
-    Action, ActionId, Activity, Bytes, Component, Deed, Level, ModelName, Monotonic, Outcome, Plan,
-    Strength, Target,
+    Action, ActionId, Activity, Bytes, Component, Deed, Level, ModelName, Monotonic, Outcome,
+    Percent, Plan, Strength, Target,
 };
 use crate::policy::plan::{self, Reach};
 
 use super::super::input::Answered;
 use super::State;
 use super::actions::{PlanRun, Stage};
-use super::models::STUCK_AFTER;
-use super::models::Sight;
+use super::models::{STUCK_AFTER, Sight};
 
 /// Lists after a keep of ours that may still show the expiry from before it:
 /// one may have been under way.
@@ -188,7 +187,7 @@ impl State {
     fn settle_departed(&mut self, id: ActionId, since: Monotonic, held: Option<Bytes>) {
         let gained = self.gained(id);
         let is_back = match (gained, held) {
-            (Some(gained), Some(held)) => gained >= held.at(crate::domain::Percent::new(90.0)),
+            (Some(gained), Some(held)) => gained >= held.at(Percent::new(90.0)),
             _ => true,
         };
         if is_back || self.now.mono.since(since) >= SETTLE {
@@ -231,7 +230,7 @@ impl State {
             return false;
         }
         let done = run.running.outcomes.len();
-        let freed: Bytes = run.running.outcomes.iter().filter_map(|outcome| outcome.freed).sum();
+        let freed = run.running.freed();
         let has_enough = run.running.plan.target.is_some_and(|target| freed >= target);
         let has_failed = run.running.plan.purpose == Purpose::Recycle
             && run.running.outcomes.iter().any(|outcome| outcome.result != Verdict::Done);

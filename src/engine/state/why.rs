@@ -8,7 +8,7 @@ use crate::domain::event::{EventBody, Origin};
 use crate::domain::guard::{
     DayCounts, Help, LevelView, Mover, PolicyView, SignalSays, StandingRule, Why,
 };
-use crate::domain::{Action, Bytes, Component, Level, Moment, Strength};
+use crate::domain::{Action, Bytes, Component, Level, Moment, Step, Strength};
 use crate::policy::guard::{self, Situation};
 use crate::policy::{level, plan, signals};
 
@@ -25,7 +25,7 @@ const LEAST_MOVE: Bytes = Bytes::mib(16);
 
 const MOVERS_AT_MOST: usize = 8;
 
-/// What counts as today: the last day.
+/// What is counted together.
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Footprints of the last minutes.
@@ -113,7 +113,7 @@ impl State {
                 true => self.why_rules_wait(),
                 false => Some("another plimsoll acts on this machine".into()),
             },
-            today: self.today(),
+            day: self.day(),
         }
     }
 
@@ -136,7 +136,7 @@ impl State {
         guard::standing(&self.rules, &situation)
     }
 
-    fn today(&self) -> DayCounts {
+    fn day(&self) -> DayCounts {
         let mut counts = DayCounts::default();
         let day = jiff::SignedDuration::try_from(DAY).unwrap_or_default();
         let young = self
@@ -193,7 +193,7 @@ impl State {
         let load = plan::Load { models: &models, components, spared: &spared, now: self.now };
         let excess = self.excess();
         let steps = plan::cleanup(&load, Strength::Force, None).steps;
-        let help = |step: crate::domain::Step| {
+        let help = |step: Step| {
             let frees = step.expected.map(|footprint| footprint.bytes);
             let subject = match &step.action {
                 Action::Component { name, .. } => name.as_str(),

@@ -1,11 +1,11 @@
 //! Policy: the rules by level, what each would do now and to whom not, and
-//! what happened today.
+//! what happened over the last day.
 
 use ratatui::layout::Rect;
 
 use super::help::told;
 use super::plan;
-use crate::domain::guard::{DayCounts, LevelView, PolicyView};
+use crate::domain::guard::{DayCounts, LevelView, PolicyView, StandingRule};
 use crate::domain::plan::Strength;
 use crate::domain::rule::RuleMode;
 use crate::tui::rows::{self, RuleRow};
@@ -62,7 +62,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let selected = rows::selected_index(&rows, &scene.ui.rules).map(|index| rows[index]);
     if area.width >= WIDE {
         let left = (rest.width * 3 / 5).max(LEAST_LEFT);
-        draw_selected(canvas, Rect { width: left, ..rest }, (policy, selected));
+        draw_selected(canvas, Rect { width: left, ..rest }, selected);
         draw_standing(canvas, Rect { x: rest.x + left, width: rest.width - left, ..rest }, policy);
     } else {
         let width = usize::from(rest.width - 4);
@@ -71,10 +71,10 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         // The plan is what the page is about: it keeps the larger half, where
         // it needs it.
         let least = standing.min(rest.height * 2 / 5).max(4);
-        let wanted = boxed(selected_lines(policy, selected, width).len());
+        let wanted = boxed(selected_lines(selected, width).len());
         let above = wanted.min(rest.height - least);
         let below = rest.height - above;
-        draw_selected(canvas, Rect { height: above, ..rest }, (policy, selected));
+        draw_selected(canvas, Rect { height: above, ..rest }, selected);
         draw_standing(canvas, Rect { y: rest.y + above, height: below, ..rest }, policy);
     }
 }
@@ -192,26 +192,22 @@ fn steps_in_words(view: &LevelView) -> String {
 }
 
 /// The selected rule's plan, as far as there is room; the details have all.
-fn draw_selected(
-    canvas: &mut Canvas<'_>,
-    area: Rect,
-    (policy, selected): (&PolicyView, Option<RuleRow<'_>>),
-) {
+fn draw_selected(canvas: &mut Canvas<'_>, area: Rect, selected: Option<RuleRow<'_>>) {
     let title = match selected {
         Some(RuleRow::Of(view)) => selected_title(view, area.width),
         Some(row) => vec![span(row.word(), Role::Title)],
         None => vec![span("no rule is selected", Role::Dim)],
     };
     let inside = canvas.frame(area, &title);
-    let lines = selected_lines(policy, selected, usize::from(inside.width));
+    let lines = selected_lines(selected, usize::from(inside.width));
     draw_lines(canvas, inside, &lines);
 }
 
-fn selected_lines(policy: &PolicyView, selected: Option<RuleRow<'_>>, width: usize) -> Vec<Line> {
+fn selected_lines(selected: Option<RuleRow<'_>>, width: usize) -> Vec<Line> {
     match selected {
         Some(RuleRow::Of(view)) => plan::proposed_lines(&view.plan, width),
         Some(RuleRow::All(mode)) => all_lines(mode, width),
-        Some(RuleRow::KillSwitch(mode)) => kill_switch_lines(policy, mode, width),
+        Some(RuleRow::KillSwitch(mode)) => kill_switch_lines(mode, width),
         None => Vec::new(),
     }
 }
@@ -254,17 +250,11 @@ fn all_lines(mode: RuleMode, width: usize) -> Vec<Line> {
     lines
 }
 
-fn kill_switch_lines(policy: &PolicyView, mode: RuleMode, width: usize) -> Vec<Line> {
+fn kill_switch_lines(mode: RuleMode, width: usize) -> Vec<Line> {
     let text = "above emergency: asks processes the config names to end, and ends them \
                 where they do not; nothing else is ever touched";
     let mut lines = wrapped(text, width, Role::Text);
     lines.extend(wrapped(&format!("mode {mode}: {}", meaning(mode)), width, Role::Dim));
-    for rule in policy.standing.iter().filter(|rule| rule.key.contains("kill_switch")) {
-        lines.extend(pair(&rule.key, &rule.value, width));
-        if let Some(would) = &rule.would {
-            lines.extend(pair("", &format!("would now: {would}"), width));
-        }
-    }
     lines
 }
 
@@ -285,33 +275,37 @@ fn draw_standing(canvas: &mut Canvas<'_>, area: Rect, policy: &PolicyView) {
 
 /// Rules that hold at any level, then the counts of the day.
 fn standing_lines(policy: &PolicyView, width: usize) -> Vec<Line> {
-    let mut lines = today_lines(&policy.today, width);
+    let mut lines = day_lines(&policy.day, width);
     if policy.standing.is_empty() {
         lines.push(vec![span("no rule holds at every level", Role::Dim)]);
     }
-    for rule in &policy.standing {
-        let key = rule.key.strip_prefix("rules.").unwrap_or(&rule.key);
-        lines.extend(pair(key, &rule.value, width));
-        if let Some(would) = &rule.would {
-            lines.extend(pair("", &format!("would now: {would}"), width));
-        }
+    lines.extend(policy.standing.iter().flat_map(|rule| standing_rule(rule, width)));
+    lines
+}
+
+/// Its setting and value, and what it would do now.
+fn standing_rule(rule: &StandingRule, width: usize) -> Vec<Line> {
+    let key = rule.key.strip_prefix("rules.").unwrap_or(&rule.key);
+    let mut lines = pair(key, &rule.value, width);
+    if let Some(would) = &rule.would {
+        lines.extend(pair("", &format!("would now: {would}"), width));
     }
     lines
 }
 
-fn today_lines(today: &DayCounts, width: usize) -> Vec<Line> {
-    let kills = match today.oom_kills {
+fn day_lines(day: &DayCounts, width: usize) -> Vec<Line> {
+    let kills = match day.oom_kills {
         0 => "no oom kill".to_owned(),
         count => counted(count, "oom kill"),
     };
     let text = format!(
         "{}, {}, {} by rule, {} freed, {kills}",
-        counted(today.level_changes, "level change"),
-        counted(today.actions, "action"),
-        today.by_rule,
-        today.freed,
+        counted(day.level_changes, "level change"),
+        counted(day.actions, "action"),
+        day.by_rule,
+        day.freed,
     );
-    pair("today", &text, width)
+    pair("24 hours", &text, width)
 }
 
 fn counted(count: u64, what: &str) -> String {
@@ -346,7 +340,7 @@ pub fn details(scene: &Scene<'_>, rule: Rule, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     match row {
         RuleRow::All(mode) => lines.extend(all_lines(*mode, width)),
-        RuleRow::KillSwitch(mode) => lines.extend(kill_switch_lines(policy, *mode, width)),
+        RuleRow::KillSwitch(mode) => lines.extend(kill_switch_lines(*mode, width)),
         RuleRow::Of(view) => lines.extend(level_lines(view, width)),
     }
     if let Some(waits) = &policy.waits {

@@ -4,7 +4,8 @@
 //! One question, `GET /containers/json`, which changes nothing; Docker and
 //! Podman answer it alike. Where no engine answers, or none may be asked, a
 //! container goes by its short id. Answers come in time or not at all, since
-//! samples wait for them.
+//! samples wait for them: sensors block, so the client of `act`, which needs a
+//! loop of tasks, is no help here.
 
 mod answer;
 

@@ -21,7 +21,7 @@ pub(super) fn policy(mode: RuleMode) -> Arc<PolicyView> {
         standing: Vec::new(),
         kill_switch: Some(RuleMode::Off),
         waits: None,
-        today: DayCounts::default(),
+        day: DayCounts::default(),
     })
 }
 

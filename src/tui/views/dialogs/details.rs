@@ -3,7 +3,7 @@
 use super::sentence;
 use crate::domain::component::{Component, ComponentKind};
 use crate::domain::event::{Event, EventBody};
-use crate::domain::group::Group;
+use crate::domain::group::{Group, short_id};
 use crate::domain::model::{InstalledModel, ModelName, ModelView};
 use crate::domain::plan::{Action, Outcome};
 use crate::domain::process::{Process, ProcessKey, ProcessRole};
@@ -104,6 +104,9 @@ fn loaded_facts(facts: &mut Facts, scene: &Scene<'_>, model: &ModelView) {
     facts.add("leaves", leaves(model, now.wall));
     facts.add("measured", measured);
     facts.add("reported", format!("{} by its server", or_unknown(model.reported)));
+    if let Some(grown) = model.swap_growth {
+        facts.add("drove out", format!("{grown} of others to swap, when it was loaded"));
+    }
     facts.add("drift", format!("{drift} (measured − reported)"));
     if let Some(bytes) = model.swap_growth {
         facts.add("drove out", format!("{bytes} to swap, while it was loaded"));
@@ -281,7 +284,7 @@ fn target_in_words(target: &Target) -> String {
     match target {
         Target::Process { key } => format!("process {}", key.pid),
         Target::Container { id, name } => {
-            format!("container {} ({})", clean(name), id.get(..12).unwrap_or(id))
+            format!("container {} ({})", clean(name), short_id(id))
         }
         Target::Unit { name, is_user: true } => format!("{}, of the user's manager", clean(name)),
         Target::Unit { name, is_user: false } => clean(name),
