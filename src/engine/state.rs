@@ -267,12 +267,11 @@ impl State {
     fn number(&mut self, body: EventBody) -> Event {
         let event = Event { seq: self.next_seq, time: self.now.wall, body };
         self.next_seq += 1;
-        let events = Arc::make_mut(&mut self.events.value);
+        let events = self.events.change();
         events.push_back(event.clone());
         while events.len() > EVENTS_KEPT {
             events.pop_front();
         }
-        self.events.version += 1;
         event
     }
 
