@@ -65,6 +65,8 @@ const LARGEST: usize = 10;
 #[derive(Debug)]
 pub struct State {
     settings: Settings,
+    /// What the config names beside models: sensors look for it.
+    named: Arc<[Named]>,
     now: Moment,
     started: Monotonic,
     host: Arc<Host>,
@@ -112,6 +114,7 @@ impl State {
         let points = usize::try_from(settings.graph.as_secs()).unwrap_or(600);
         let server = Server::new(&settings, now);
         let mut state = State {
+            named: settings.named(),
             now,
             started: now.mono,
             host: Arc::new(settings.host.clone()),
@@ -237,7 +240,7 @@ impl State {
                     .endpoint
                     .is_loopback
                     .then_some(self.settings.endpoint.port),
-                named: self.named(),
+                named: self.named.clone(),
             },
         };
         if self.pace.as_ref() != Some(&pace) {
@@ -248,7 +251,7 @@ impl State {
 
     /// What the config names beside models: sensors look for it.
     pub fn named(&self) -> Arc<[Named]> {
-        self.settings.components.iter().filter_map(|rule| Named::parse(&rule.pattern)).collect()
+        self.named.clone()
     }
 
     fn take_effects(&mut self) -> Vec<Effect> {
