@@ -10,9 +10,11 @@ use plimsoll::domain::fault::RuntimeFaultKind;
 use plimsoll::domain::model::{Activity, Expiry, ModelState};
 use plimsoll::domain::plan::{Keep, Verdict};
 use plimsoll::domain::sample::Swap;
-use plimsoll::domain::snapshot::{Mode, Place, RuntimeState};
-use plimsoll::domain::{Bytes, Level, ModelName, ProcessKey, RuntimeFault, Strength};
-use plimsoll::engine::input::{Effect, Past, Poll};
+use plimsoll::domain::snapshot::{Mode, Part, Place, RuntimeState};
+use plimsoll::domain::{
+    Bytes, Component, Level, ModelName, ProcessKey, ProcessRole, RuntimeFault, Strength,
+};
+use plimsoll::engine::input::{ComponentRule, Effect, Past, Poll, Settings};
 use plimsoll::engine::link::{Command, PlanRequest, Reply};
 use plimsoll::policy::limits::Profile;
 
@@ -279,6 +281,42 @@ fn an_orphan_needs_every_sign_of_one() {
     }
     machine.ask(Command::EndRunner { process: orphan });
     assert!(machine.effects.iter().any(|e| matches!(e, Effect::Act { .. })));
+}
+
+#[test]
+fn rows_that_stay_follow_their_figures_and_what_the_config_says_of_them() {
+    let by_line = ComponentRule { pattern: "cmdline:*job*".into(), ..ComponentRule::default() };
+    let by_line = ComponentRule { pinned: Some(true), ..by_line };
+    let settings = Settings { components: vec![by_line], ..settings(Profile::Linux15) };
+    let mut machine = Machine::with(settings, Past::default());
+    for pid in [3000, 3001] {
+        let mut twin = machine.servers[0].clone();
+        (twin.key.pid, twin.name, twin.role) = (pid, "twin".into(), ProcessRole::Other);
+        machine.others.push(twin);
+    }
+    machine.seconds(2);
+    let version = machine.snapshot.components.version;
+    machine.seconds(1);
+    assert_eq!(machine.snapshot.components.version, version, "nothing has changed");
+
+    let held = machine.snapshot.components.clone();
+    machine.others[1].memory.resident = Some(Bytes::mib(70));
+    machine.others[1].matched = vec!["*job*".into()];
+    machine.seconds(1);
+    let row = |part: &Part<Vec<Component>>| {
+        let row = part.value.iter().find(|row| row.id == "process:twin#3001");
+        row.map(|row| (row.footprint.map(|held| held.bytes), row.pinned))
+    };
+    assert_eq!(row(&machine.snapshot.components), Some((Some(Bytes::mib(70)), true)));
+    assert_eq!(row(&held), Some((Some(Bytes::mib(40)), false)), "what was handed out stays");
+    assert_eq!(machine.snapshot.components.version, version + 1);
+
+    machine.others[1].matched.clear();
+    machine.seconds(1);
+    assert_eq!(row(&machine.snapshot.components), Some((Some(Bytes::mib(70)), false)));
+    machine.others.swap(0, 1);
+    machine.seconds(1);
+    assert_eq!(row(&machine.snapshot.components), None, "the other twin bears the number");
 }
 
 #[test]

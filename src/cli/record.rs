@@ -47,13 +47,12 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     let mut edges = assemble::edges(&context.source, &config)?;
     let settings = assemble::settings(&config, &mut edges)?;
     let interval = settings.interval.unwrap_or(Duration::from_secs(1));
-    let components = settings.components.iter();
     let file = create(&args.file)?;
     let mut recorder = Recorder {
         writer: Writer::new(BufWriter::new(file), &settings.host)?,
         edges,
         port: settings.endpoint.port,
-        named: components.filter_map(|rule| Named::parse(&rule.pattern)).collect(),
+        named: settings.named(),
         known: Vec::new(),
         scanned: None,
         round: 0,

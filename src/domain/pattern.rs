@@ -1,33 +1,31 @@
 //! Patterns over names: `*` is any run of characters, `?` any one.
 
+use std::str::Chars;
+
 /// The text matches the pattern; `*` is any run of characters, `?` any one.
 pub fn matches(pattern: &str, text: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let text: Vec<char> = text.chars().collect();
-    let (mut p, mut t) = (0, 0);
+    let (mut pattern, mut text) = (pattern.chars(), text.chars());
     // Where to go on from when the last star has to swallow one more.
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
+    let mut retry: Option<(Chars<'_>, Chars<'_>)> = None;
+    loop {
+        let (mut wanted, mut rest) = (pattern.clone(), text.clone());
+        let Some(c) = rest.next() else { break };
+        match wanted.next() {
             Some('*') => {
-                retry = Some((p + 1, t));
-                p += 1;
+                retry = Some((wanted.clone(), text.clone()));
+                pattern = wanted;
             }
-            Some(&c) if c == '?' || c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match retry {
+            Some(one) if one == '?' || one == c => (pattern, text) = (wanted, rest),
+            _ => match &mut retry {
                 Some((after_star, swallowed)) => {
-                    retry = Some((after_star, swallowed + 1));
-                    p = after_star;
-                    t = swallowed + 1;
+                    swallowed.next();
+                    (pattern, text) = (after_star.clone(), swallowed.clone());
                 }
                 None => return false,
             },
         }
     }
-    pattern[p..].iter().all(|&c| c == '*')
+    pattern.all(|c| c == '*')
 }
 
 #[cfg(test)]
@@ -47,6 +45,7 @@ mod tests {
             ("", "", true),
             ("*", "", true),
             ("?", "", false),
+            ("?ber*ß", "über Maß", true),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} on {text}");
         }

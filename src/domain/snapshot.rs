@@ -77,6 +77,15 @@ impl<T> Part<T> {
         self.version += 1;
         self.value = Arc::new(value);
     }
+
+    /// The value, to be changed in place; the version tells.
+    pub fn change(&mut self) -> &mut T
+    where
+        T: Clone,
+    {
+        self.version += 1;
+        Arc::make_mut(&mut self.value)
+    }
 }
 
 /// The machine, as far as it does not change.

@@ -10,7 +10,7 @@ use crate::domain::event::{Event, Origin};
 use crate::domain::model::{InstalledModel, LoadedModel, ModelDetails};
 use crate::domain::plan::Action;
 use crate::domain::snapshot::{Host, Mode, ProfileView};
-use crate::domain::{ActionId, Bytes, Debt, Level, ModelName, RuntimeFault, Sample};
+use crate::domain::{ActionId, Bytes, Debt, Level, ModelName, Named, RuntimeFault, Sample};
 use crate::policy::limits::Limits;
 pub use crate::policy::rules::ComponentRule;
 use crate::policy::rules::Rules;
@@ -209,6 +209,13 @@ pub struct Settings {
     pub may_act: bool,
     pub runtime_kind: &'static str,
     pub endpoint: Endpoint,
+}
+
+impl Settings {
+    /// What the config names beside models: sensors look for it.
+    pub fn named(&self) -> Arc<[Named]> {
+        self.components.iter().filter_map(|rule| Named::parse(&rule.pattern)).collect()
+    }
 }
 
 impl fmt::Debug for Settings {

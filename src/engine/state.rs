@@ -41,7 +41,7 @@ use self::readings::Readings;
 use self::runtimes::Server;
 use self::tracked::Tracked;
 use self::why::Movers;
-use super::input::{ComponentRule, Effect, Input, Pace, Past, Settings};
+use super::input::{Effect, Input, Pace, Past, Settings};
 use super::link::Attention;
 
 /// A sensor thread that has been silent for so many intervals is hung.
@@ -65,14 +65,14 @@ const LARGEST: usize = 10;
 #[derive(Debug)]
 pub struct State {
     settings: Settings,
+    /// What the config names beside models: sensors look for it.
+    named: Arc<[Named]>,
     now: Moment,
     started: Monotonic,
     host: Arc<Host>,
     profile: Arc<ProfileView>,
     limits: Limits,
     rules: Rules,
-    /// What the config names beside models: sensors look for it.
-    named: Arc<[Named]>,
     readings: Readings,
     server: Server,
     models: BTreeMap<ModelName, Tracked>,
@@ -114,13 +114,13 @@ impl State {
         let points = usize::try_from(settings.graph.as_secs()).unwrap_or(600);
         let server = Server::new(&settings, now);
         let mut state = State {
+            named: settings.named(),
             now,
             started: now.mono,
             host: Arc::new(settings.host.clone()),
             profile: Arc::new(regime.profile),
             limits: regime.limits,
             rules: regime.rules,
-            named: named(&settings.components),
             readings: Readings::new(now),
             server,
             models: BTreeMap::new(),
@@ -174,10 +174,7 @@ impl State {
             Input::Hooked { of, hook, result } => {
                 self.tell(EventBody::HookRan { of, hook, result })
             }
-            Input::Configured(configured) => {
-                self.take_config(*configured);
-                self.named = named(&self.settings.components);
-            }
+            Input::Configured(configured) => self.take_config(*configured),
             Input::Faulted { about, text } => self.notice(about, text),
             Input::Recovered { about } => self.withdraw(about),
         }
@@ -273,12 +270,11 @@ impl State {
     fn number(&mut self, body: EventBody) -> Event {
         let event = Event { seq: self.next_seq, time: self.now.wall, body };
         self.next_seq += 1;
-        let events = Arc::make_mut(&mut self.events.value);
+        let events = self.events.change();
         events.push_back(event.clone());
         while events.len() > EVENTS_KEPT {
             events.pop_front();
         }
-        self.events.version += 1;
         event
     }
 
@@ -319,8 +315,4 @@ impl State {
     fn withdraw(&mut self, about: &str) {
         self.notices.retain(|notice| notice.about != about);
     }
-}
-
-fn named(components: &[ComponentRule]) -> Arc<[Named]> {
-    components.iter().filter_map(|rule| Named::parse(&rule.pattern)).collect()
 }

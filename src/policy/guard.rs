@@ -70,6 +70,16 @@ pub fn wish(rules: &Rules, situation: &Situation<'_>) -> Plan {
     }
 }
 
+/// Whether the rules could want anything at that level, whatever is loaded.
+pub fn may_want(rules: &Rules, level: Level, budget: Option<Bytes>) -> bool {
+    let rule = rules.at(level);
+    let is_on_models = rules.one_model
+        || rules.largest_model.is_some()
+        || rules.most_parameters.is_some()
+        || rule.idle.is_some();
+    level > Level::Normal || is_on_models || rule.budget.or(budget).is_some()
+}
+
 fn reach(rule: &LevelRule, situation: &Situation<'_>) -> Reach {
     Reach {
         // Rules on single models hold at normal too, where nobody has to go.

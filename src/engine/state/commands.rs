@@ -306,29 +306,26 @@ impl State {
         Ok(Reply::Accepted)
     }
 
-    /// What the config says of a component: the first entry that says it.
-    pub(super) fn rule_of<'a, T>(
-        &'a self,
-        called: &Called<'_>,
-        pick: impl Fn(&'a ComponentRule) -> Option<T>,
-    ) -> Option<T> {
+    /// What the config says of a component: of each thing, the first that
+    /// says it.
+    pub(super) fn rules_on(&self, called: &Called<'_>) -> Vec<&ComponentRule> {
         let is_about = |rule: &&ComponentRule| {
             pattern::matches(&rule.pattern, called.id) || called.answers_to(&rule.pattern)
         };
-        self.settings.components.iter().filter(is_about).find_map(pick)
+        self.settings.components.iter().filter(is_about).collect()
     }
 
     /// Priority and pin of a component: set by key, else by the config, else
     /// by default.
-    pub(super) fn standing(&self, called: &Called<'_>) -> (Priority, bool) {
-        let choice = self.choices.get(called.id);
+    pub(super) fn standing(&self, id: &str, rules: &[&ComponentRule]) -> (Priority, bool) {
+        let choice = self.choices.get(id);
         let priority = choice
             .and_then(|choice| choice.priority)
-            .or_else(|| self.rule_of(called, |rule| rule.priority))
+            .or_else(|| rules.iter().find_map(|rule| rule.priority))
             .unwrap_or_default();
         let pinned = choice
             .and_then(|choice| choice.pinned)
-            .or_else(|| self.rule_of(called, |rule| rule.pinned))
+            .or_else(|| rules.iter().find_map(|rule| rule.pinned))
             .unwrap_or(false);
         (priority, pinned)
     }

@@ -1,67 +1,93 @@
 //! The tree of what holds memory: servers with their models and runners, then
 //! orphans and foreign runners, then the largest others.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::domain::component::FootprintSource;
-use crate::domain::model::ModelView;
-use crate::domain::process::{ProcessRole, ProcessTable};
+use crate::domain::component::{FootprintSource, Priority};
+use crate::domain::process::ProcessRole;
 use crate::domain::{
-    Component, ComponentKind, Deed, Footprint, Group, GroupKind, Measure, NamedBy, Process, Target,
+    Bytes, Component, ComponentKind, Deed, Footprint, Group, GroupKind, Measure, ModelName,
+    NamedBy, Process, Target,
 };
 use crate::policy::rules::ComponentRule;
 
 use super::State;
 use super::commands::Called;
+use super::tracked::Tracked;
 
 /// A runner without a server for a shorter time may have just been started.
 const ORPHAN_AFTER: Duration = Duration::from_secs(2);
 
+const MODEL: &str = "model:";
+
+/// What a row is about, as the last sample has it.
+enum Seen<'a> {
+    Process { process: &'a Process, kind: ComponentKind, depth: u8 },
+    Model { name: &'a ModelName, tracked: &'a Tracked, runner: &'a Process },
+    Group(&'a Group),
+}
+
+/// What changes of a row that stays about the same.
+struct Figures {
+    footprint: Option<Footprint>,
+    swapped: Option<Bytes>,
+    priority: Priority,
+    pinned: bool,
+    state: Option<&'static str>,
+    allowed: Vec<Deed>,
+}
+
 impl State {
+    /// Rows that stay about the same are kept, and their figures renewed.
     pub(super) fn rebuild_components(&mut self) {
-        let Some(processes) = self.readings.processes() else {
-            if !self.components.value.is_empty() {
-                self.components.set(Vec::new());
-            }
+        let seen = self.seen();
+        let old = &self.components.value;
+        let is_same =
+            old.len() == seen.len() && old.iter().zip(&seen).all(|(row, seen)| seen.is_in(row));
+        if !is_same {
+            let rows = self.rows(&seen);
+            self.components.set(rows);
             return;
-        };
-        let models = self.model_views();
-        let mut rows = Vec::new();
+        }
+        let figures = seen.iter().zip(old.iter());
+        let figures: Vec<Figures> =
+            figures.map(|(seen, row)| self.figures(seen, seen.id_in(row))).collect();
+        if !figures.iter().zip(old.iter()).all(|(figures, row)| figures.are_in(row)) {
+            let rows = self.components.change().iter_mut();
+            rows.zip(figures).for_each(|(row, figures)| figures.put_in(row));
+        }
+        debug_assert_eq!(*self.components.value, self.rows(&self.seen()), "as if made anew");
+    }
+
+    /// What there is a row about, in the order of the rows.
+    fn seen(&self) -> Vec<Seen<'_>> {
+        let Some(processes) = self.readings.processes() else { return Vec::new() };
+        let mut seen = Vec::with_capacity(self.components.value.len());
         for server in &processes.servers {
-            rows.push(self.process_row(server, ComponentKind::Server, 0));
-            rows.extend(self.children(server, processes, &models));
+            seen.push(Seen::Process { process: server, kind: ComponentKind::Server, depth: 0 });
+            let runners = processes.runners.iter().filter(|r| r.parent == server.key.pid);
+            seen.extend(runners.map(|runner| self.child(runner)));
         }
         for runner in &processes.runners {
             if !processes.servers.iter().any(|server| server.key.pid == runner.parent) {
-                rows.push(self.process_row(runner, self.stray_kind(runner), 0));
+                let kind = self.stray_kind(runner);
+                seen.push(Seen::Process { process: runner, kind, depth: 0 });
             }
         }
-        for group in self.readings.groups() {
-            rows.push(self.group_row(group));
-        }
-        for other in processes.named.iter().chain(&processes.others) {
-            rows.push(self.process_row(other, ComponentKind::Process, 0));
-        }
-        number_repeats(&mut rows);
-        if *self.components.value != rows {
-            self.components.set(rows);
-        }
+        seen.extend(self.readings.groups().iter().map(Seen::Group));
+        let others = processes.named.iter().chain(&processes.others);
+        let kind = ComponentKind::Process;
+        seen.extend(others.map(|process| Seen::Process { process, kind, depth: 0 }));
+        seen
     }
 
-    fn children(
-        &self,
-        server: &Process,
-        processes: &ProcessTable,
-        models: &[ModelView],
-    ) -> Vec<Component> {
-        let runners = processes.runners.iter().filter(|r| r.parent == server.key.pid);
-        runners
-            .map(|runner| match models.iter().find(|model| model.runner == Some(runner.key)) {
-                Some(model) => model_row(model, runner),
-                None => self.process_row(runner, ComponentKind::Runner, 1),
-            })
-            .collect()
+    fn child<'a>(&'a self, runner: &'a Process) -> Seen<'a> {
+        let is_of = |tracked: &Tracked| tracked.runner == Some(runner.key) && !runner.is_zombie;
+        match self.models.iter().find(|(_, tracked)| is_of(tracked)) {
+            Some((name, tracked)) => Seen::Model { name, tracked, runner },
+            None => Seen::Process { process: runner, kind: ComponentKind::Runner, depth: 1 },
+        }
     }
 
     /// An orphan only with every sign of one; anything less is foreign.
@@ -84,73 +110,175 @@ impl State {
         if is_orphan { ComponentKind::Orphan } else { ComponentKind::Foreign }
     }
 
-    fn process_row(&self, process: &Process, kind: ComponentKind, depth: u8) -> Component {
-        let prefix = match kind {
-            ComponentKind::Server => "server",
-            ComponentKind::Process => "process",
-            _ => "runner",
+    fn rows(&self, seen: &[Seen<'_>]) -> Vec<Component> {
+        let mut rows: Vec<Component> = seen.iter().map(|seen| self.row(seen)).collect();
+        number_repeats(&mut rows);
+        rows
+    }
+
+    fn row(&self, seen: &Seen<'_>) -> Component {
+        let id = seen.id();
+        let figures = self.figures(seen, &id);
+        let (name, depth, process) = match seen {
+            Seen::Process { process, depth, .. } => (&*process.name, *depth, Some(process.key)),
+            Seen::Model { name, runner, .. } => (name.short(), 1, Some(runner.key)),
+            Seen::Group(group) => (&*group.name, 0, None),
         };
-        let id = format!("{prefix}:{}", process.name);
-        let called = Called { id: &id, process: Some(process), group: None };
-        let (priority, pinned) = self.standing(&called);
-        let is_other = kind == ComponentKind::Process;
-        let allowed = if is_other { self.allowed(&called) } else { Vec::new() };
-        let zombie = process.is_zombie.then_some("zombie");
-        let state = zombie.or_else(|| self.owed_state(&Target::Process { key: process.key }));
-        Component {
-            name: process.name.clone(),
-            kind,
+        let mut row = Component {
+            name: name.to_owned(),
+            kind: seen.kind(),
             depth,
-            process: Some(process.key),
-            footprint: measured(process),
-            swapped: process.memory.swapped,
-            priority,
-            pinned,
-            state: state.map(str::to_owned),
-            target: is_other.then_some(Target::Process { key: process.key }),
-            allowed,
+            process,
+            footprint: None,
+            swapped: None,
+            priority: Priority::default(),
+            pinned: false,
+            state: None,
+            target: seen.target(),
+            allowed: Vec::new(),
             id,
-        }
+        };
+        figures.put_in(&mut row);
+        row
     }
 
-    fn group_row(&self, group: &Group) -> Component {
-        let (kind, prefix) = match group.kind {
-            GroupKind::Container { .. } => (ComponentKind::Container, NamedBy::Container),
-            GroupKind::Unit { .. } => (ComponentKind::Service, NamedBy::Unit),
+    /// `id`: as it is without a number.
+    fn figures(&self, seen: &Seen<'_>, id: &str) -> Figures {
+        let called = seen.called(id);
+        let rules = self.rules_on(&called);
+        let (priority, pinned) = self.standing(id, &rules);
+        let (footprint, swapped, state) = match seen {
+            Seen::Process { process, .. } => {
+                let zombie = process.is_zombie.then_some("zombie");
+                let owed = || self.owed_state(&Target::Process { key: process.key });
+                (measured(process), process.memory.swapped, zombie.or_else(owed))
+            }
+            Seen::Model { tracked, runner, .. } => {
+                let word = self.shown_state(tracked).word();
+                (measured(runner), runner.memory.swapped, Some(word))
+            }
+            Seen::Group(group) => {
+                let paused = group.is_paused.then_some("paused");
+                let owed = || self.owed_state(&group.target());
+                (held(group, &rules), group.swapped, paused.or_else(owed))
+            }
         };
-        let id = format!("{}{}", prefix.prefix(), group.name);
-        let called = Called { id: &id, process: None, group: Some(group) };
-        let (priority, pinned) = self.standing(&called);
-        let measured = |bytes| Footprint { bytes, source: FootprintSource::Measured };
-        let expected = || self.rule_of(&called, |rule| rule.expected);
-        let estimated = |bytes| Footprint { bytes, source: FootprintSource::Estimated };
-        Component {
-            name: group.name.clone(),
-            kind,
-            depth: 0,
-            process: None,
-            footprint: group.used.map(measured).or_else(|| expected().map(estimated)),
-            swapped: group.swapped,
-            priority,
-            pinned,
-            state: match group.is_paused {
-                true => Some("paused".to_owned()),
-                false => self.owed_state(&group.target()).map(str::to_owned),
+        let allowed = if seen.may_be_done_to() { allowed(&rules) } else { Vec::new() };
+        Figures { footprint, swapped, priority, pinned, state, allowed }
+    }
+}
+
+impl Seen<'_> {
+    fn kind(&self) -> ComponentKind {
+        match self {
+            Seen::Process { kind, .. } => *kind,
+            Seen::Model { .. } => ComponentKind::Model,
+            Seen::Group(group) => match group.kind {
+                GroupKind::Container { .. } => ComponentKind::Container,
+                GroupKind::Unit { .. } => ComponentKind::Service,
             },
-            target: Some(group.target()),
-            allowed: self.allowed(&called),
-            id,
         }
     }
 
-    /// What the config allows to be done: nothing, unless it names it.
-    fn allowed(&self, called: &Called<'_>) -> Vec<Deed> {
-        let deeds = |rule: &ComponentRule| -> Option<Vec<Deed>> {
-            let deeds = rule.actions.iter().filter_map(|measure| deed_of(*measure, rule));
-            Some(deeds.collect()).filter(|deeds: &Vec<Deed>| !deeds.is_empty())
-        };
-        self.rule_of(called, deeds).unwrap_or_default()
+    /// Before the name in an id.
+    fn prefix(&self) -> &'static str {
+        match self.kind() {
+            ComponentKind::Server => "server:",
+            ComponentKind::Process => NamedBy::Process.prefix(),
+            ComponentKind::Container => NamedBy::Container.prefix(),
+            ComponentKind::Service => NamedBy::Unit.prefix(),
+            ComponentKind::Model => MODEL,
+            ComponentKind::Runner | ComponentKind::Orphan | ComponentKind::Foreign => "runner:",
+        }
     }
+
+    /// Its whole name.
+    fn name(&self) -> &str {
+        match self {
+            Seen::Process { process, .. } => &process.name,
+            Seen::Model { name, .. } => name.as_str(),
+            Seen::Group(group) => &group.name,
+        }
+    }
+
+    fn id(&self) -> String {
+        format!("{}{}", self.prefix(), self.name())
+    }
+
+    /// Its id in its row, without a number.
+    fn id_in<'r>(&self, row: &'r Component) -> &'r str {
+        row.id.get(..self.prefix().len() + self.name().len()).unwrap_or(&row.id)
+    }
+
+    /// The row is about the same.
+    fn is_in(&self, row: &Component) -> bool {
+        row.kind == self.kind()
+            && match self {
+                Seen::Process { process, depth, .. } => {
+                    row.process == Some(process.key)
+                        && row.name == process.name
+                        && row.depth == *depth
+                }
+                Seen::Model { name, runner, .. } => {
+                    let full = row.id.strip_prefix(MODEL);
+                    row.process == Some(runner.key) && full == Some(name.as_str())
+                }
+                Seen::Group(_) => row.target == self.target(),
+            }
+    }
+
+    fn called<'c>(&'c self, id: &'c str) -> Called<'c> {
+        match self {
+            Seen::Process { process, .. } => Called { id, process: Some(process), group: None },
+            Seen::Model { .. } => Called::by_id(id),
+            Seen::Group(group) => Called { id, process: None, group: Some(group) },
+        }
+    }
+
+    /// Whom a deed would be done to.
+    fn target(&self) -> Option<Target> {
+        match self {
+            Seen::Process { process, .. } if self.may_be_done_to() => {
+                Some(Target::Process { key: process.key })
+            }
+            Seen::Process { .. } | Seen::Model { .. } => None,
+            Seen::Group(group) => Some(group.target()),
+        }
+    }
+
+    /// A server, its runners and its models are not the config's to act on.
+    fn may_be_done_to(&self) -> bool {
+        matches!(self, Seen::Process { kind: ComponentKind::Process, .. } | Seen::Group(_))
+    }
+}
+
+impl Figures {
+    fn are_in(&self, row: &Component) -> bool {
+        row.footprint == self.footprint
+            && row.swapped == self.swapped
+            && (row.priority, row.pinned) == (self.priority, self.pinned)
+            && row.state.as_deref() == self.state
+            && row.allowed == self.allowed
+    }
+
+    fn put_in(self, row: &mut Component) {
+        row.footprint = self.footprint;
+        row.swapped = self.swapped;
+        row.priority = self.priority;
+        row.pinned = self.pinned;
+        if row.state.as_deref() != self.state {
+            row.state = self.state.map(str::to_owned);
+        }
+        row.allowed = self.allowed;
+    }
+}
+
+/// What the config allows to be done: nothing, unless it names it.
+fn allowed(rules: &[&ComponentRule]) -> Vec<Deed> {
+    let deeds = |rule: &&ComponentRule| -> Vec<Deed> {
+        rule.actions.iter().filter_map(|measure| deed_of(*measure, rule)).collect()
+    };
+    rules.iter().map(deeds).find(|deeds| !deeds.is_empty()).unwrap_or_default()
 }
 
 /// `None`: a model's server does it, or what it needs is not said.
@@ -172,32 +300,23 @@ fn measured(process: &Process) -> Option<Footprint> {
     Some(Footprint { bytes, source: FootprintSource::Measured })
 }
 
-fn model_row(model: &ModelView, runner: &Process) -> Component {
-    Component {
-        id: model_id(model.name.as_str()),
-        name: model.name.short().to_owned(),
-        kind: ComponentKind::Model,
-        depth: 1,
-        process: Some(runner.key),
-        footprint: measured(runner),
-        swapped: runner.memory.swapped,
-        priority: model.priority,
-        pinned: model.pinned,
-        state: Some(model.state.word().to_owned()),
-        target: None,
-        allowed: Vec::new(),
-    }
+/// What it uses, else what the config expects of it.
+fn held(group: &Group, rules: &[&ComponentRule]) -> Option<Footprint> {
+    let measured = |bytes| Footprint { bytes, source: FootprintSource::Measured };
+    let estimated = |bytes| Footprint { bytes, source: FootprintSource::Estimated };
+    let expected = || rules.iter().find_map(|rule| rule.expected);
+    group.used.map(measured).or_else(|| expected().map(estimated))
 }
 
 pub(super) fn model_id(name: &str) -> String {
-    format!("model:{name}")
+    format!("{MODEL}{name}")
 }
 
 /// Names repeat (five `chrome`): from the second on the pid tells them apart.
 fn number_repeats(rows: &mut [Component]) {
-    let mut seen: BTreeMap<String, ()> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for row in rows {
-        if seen.insert(row.id.clone(), ()).is_some()
+        if !seen.insert(row.id.clone())
             && let Some(process) = row.process
         {
             row.id = format!("{}#{}", row.id, process.pid);

@@ -101,14 +101,23 @@ impl State {
         if self.why_rules_wait().is_some() {
             return;
         }
-        let (plan, mode) = match self.last_resort() {
-            Some(resort) => resort,
-            None => (self.rule_wish(), self.rules.at(level).mode),
-        };
-        if self.heed(plan, mode) {
-            return;
+        let wish = self.last_resort().or_else(|| self.wish_of_level(level));
+        if let Some((plan, mode)) = wish {
+            if self.heed(plan, mode) {
+                return;
+            }
+        } else {
+            self.guard.proposal = None;
         }
         self.give_back();
+    }
+
+    /// What the present level's rule wants and how far it goes; `None`: it is
+    /// off, or wants nothing whatever is loaded.
+    fn wish_of_level(&mut self, level: Level) -> Option<(Plan, RuleMode)> {
+        let mode = self.rules.at(level).mode;
+        let may_want = guard::may_want(&self.rules, level, self.limits.model_budget);
+        (mode != RuleMode::Off && may_want).then(|| (self.rule_wish(), mode))
     }
 
     pub(super) fn why_rules_wait(&self) -> Option<String> {

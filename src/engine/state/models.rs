@@ -132,8 +132,9 @@ impl State {
         if self.server.is_remote() {
             return;
         }
-        let Some(processes) = self.readings.processes() else { return };
-        let runners: Vec<Process> = processes.runners.clone();
+        let Some(sample) = self.readings.sample().cloned() else { return };
+        let Ok(processes) = &sample.processes else { return };
+        let runners = &processes.runners;
         let servers: BTreeSet<u32> = processes.servers.iter().map(|s| s.key.pid).collect();
         let ours: BTreeSet<u32> =
             processes.servers.iter().filter(|s| may_be_ours(s)).map(|s| s.key.pid).collect();
@@ -142,12 +143,12 @@ impl State {
             self.seen_runners = seen;
             self.poll_loaded_now();
         }
-        self.follow_parents(&runners, &servers);
-        self.part_from_strays(&runners, &ours);
-        self.join(&runners, &ours);
+        self.follow_parents(runners, &servers);
+        self.part_from_strays(runners, &ours);
+        self.join(runners, &ours);
         let names: Vec<ModelName> = self.models.keys().cloned().collect();
         for name in names {
-            self.follow_runner(&name, &runners);
+            self.follow_runner(&name, runners);
         }
         if let Some(swap) = self.readings.swap_span() {
             for tracked in self.models.values_mut() {

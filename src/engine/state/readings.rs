@@ -195,6 +195,7 @@ impl State {
         self.settings.interval = configured.interval;
         self.settings.regime_for = configured.regime_for;
         self.settings.components = configured.components;
+        self.named = self.settings.named();
         self.settings.hooks = configured.hooks;
         self.take_regime();
         self.rebuild_components();

@@ -47,20 +47,12 @@ impl State {
     fn model_view(&self, name: &ModelName, tracked: &Tracked) -> ModelView {
         let listed = tracked.listed.as_ref();
         let installed = self.installed.value.iter().find(|installed| &installed.name == name);
-        let (priority, pinned) = self.standing(&Called::by_id(&model_id(name.as_str())));
-        let is_unlisted = listed.is_none() && !matches!(tracked.state, ModelState::Loading { .. });
-        let state = match &tracked.state {
-            // Off the list while its runner still gives its pages back.
-            ModelState::Ready if is_unlisted => ModelState::Unloading {
-                since: tracked.unlisted_at.unwrap_or(self.now),
-                still_generating: false,
-            },
-            state => state.clone(),
-        };
+        let id = model_id(name.as_str());
+        let (priority, pinned) = self.standing(&id, &self.rules_on(&Called::by_id(&id)));
         ModelView {
             name: name.clone(),
             runtime: 0,
-            state,
+            state: self.shown_state(tracked),
             activity: tracked.activity,
             reported: listed.and_then(|listed| listed.reported),
             vram: listed.and_then(|listed| listed.vram),
@@ -80,6 +72,17 @@ impl State {
             is_remote: self.server.is_remote(),
             is_cloud: listed.is_some_and(|listed| listed.is_cloud),
             swap_growth: tracked.swap_growth,
+        }
+    }
+
+    pub(super) fn shown_state(&self, tracked: &Tracked) -> ModelState {
+        match &tracked.state {
+            // Off the list while its runner still gives its pages back.
+            ModelState::Ready if tracked.listed.is_none() => ModelState::Unloading {
+                since: tracked.unlisted_at.unwrap_or(self.now),
+                still_generating: false,
+            },
+            state => state.clone(),
         }
     }
 }
