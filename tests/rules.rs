@@ -546,6 +546,37 @@ fn a_stop_goes_beyond_light_and_not_beyond_aggressive() {
     assert_eq!(deeds_over(&mut machine, 10), [Deed::Stop]);
 }
 
+#[test]
+fn undo_starts_again_what_a_cleanup_stopped_with_its_own_command() {
+    let words = vec!["/bin/start".to_owned(), "backup".to_owned()];
+    let named = ComponentRule {
+        pattern: "container:backup".into(),
+        actions: vec![Measure::Stop],
+        load: words.clone(),
+        ..ComponentRule::default()
+    };
+    let settings = Settings { components: vec![named], ..with_rules(rules(RuleMode::Act)) };
+    let mut machine = Machine::with(settings, Past::default());
+    machine.groups = vec![backup()];
+    machine.seconds(6);
+    machine.used = 92.0;
+    assert_eq!(deeds_over(&mut machine, 10), [Deed::Stop]);
+    machine.groups.clear();
+    machine.used = 50.0;
+    machine.seconds(30);
+    let request = PlanRequest::Undo;
+    let Reply::Plan { plan } = machine.ask(Command::Propose { request }) else { panic!("no plan") };
+    assert_eq!(plan.text(), "start backup");
+    // A front end cannot have another command run in its stead.
+    let mut forged = plan.clone();
+    let Action::Component { deed, .. } = &mut forged.steps[0].action else { panic!("no deed") };
+    *deed = Deed::Load { words: vec!["/bin/other".into()] };
+    let refused = machine.ask(Command::CarryOut { plan: forged });
+    assert!(matches!(refused, Reply::Refused { .. }), "{refused:?}");
+    assert_eq!(machine.ask(Command::CarryOut { plan }), Reply::Accepted);
+    assert_eq!(answer_orders(&mut machine), [Deed::Load { words }]);
+}
+
 fn hog(pid: u32, mib: u64) -> plimsoll::domain::Process {
     let key = ProcessKey { pid, started: u64::from(pid) };
     let mut hog = machine::runner(key, 1, 'f', mib);

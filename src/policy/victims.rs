@@ -135,9 +135,10 @@ fn deed_within(component: &Component, reach: Reach) -> Result<&Deed, String> {
         return Err(format!("priority {}", component.priority));
     }
     let is_done = |deed: &Deed| match component.state.as_deref() {
-        Some("paused") => *deed == Deed::Pause,
-        Some("limited") => matches!(deed, Deed::Limit { .. }),
-        _ => false,
+        Some("paused") if *deed == Deed::Pause => true,
+        Some("limited") if matches!(deed, Deed::Limit { .. }) => true,
+        // It comes after, and takes nothing away.
+        _ => deed.takes_back(),
     };
     let mut left = component.allowed.iter().filter(|deed| !is_done(deed)).peekable();
     if left.peek().is_none() {
@@ -145,7 +146,8 @@ fn deed_within(component: &Component, reach: Reach) -> Result<&Deed, String> {
     }
     let within = left.find(|deed| gentlest(deed).is_some_and(|least| least <= reach.strength));
     within.ok_or_else(|| {
-        let allowed: Vec<&str> = component.allowed.iter().map(Deed::verb).collect();
+        let takes = component.allowed.iter().filter(|deed| !deed.takes_back());
+        let allowed: Vec<&str> = takes.map(Deed::verb).collect();
         let strength = reach.strength.word();
         format!("{} goes beyond {strength}", allowed.join(", "))
     })

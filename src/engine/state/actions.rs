@@ -13,7 +13,7 @@ use crate::domain::model::Expiry;
 use crate::domain::plan::{Keep, Purpose, RunningPlan, Verdict};
 use crate::domain::process::MeasuredSource;
 use crate::domain::{
-    Action, ActionId, Bytes, Level, ModelName, Moment, Monotonic, Outcome, ProcessKey,
+    Action, ActionId, Bytes, Deed, Level, ModelName, Moment, Monotonic, Outcome, ProcessKey,
 };
 use crate::runtime::LoadOptions;
 
@@ -28,15 +28,15 @@ pub(super) struct Actions {
     next_id: u64,
     pub(super) in_flight: BTreeMap<ActionId, InFlight>,
     pub(super) plan: Option<PlanRun>,
-    /// What the last cleanup unloaded, and which one that was.
-    unloaded: (Option<Moment>, Vec<Unloaded>),
+    /// What the last cleanup took away, and which one that was.
+    taken: (Option<Moment>, Vec<Taken>),
 }
 
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) action: Action,
     by: Origin,
-    was: Option<Unloaded>,
+    was: Option<Taken>,
     pub(super) expected: Option<Bytes>,
     pub(super) asked: Moment,
     /// That stood when it was asked.
@@ -61,13 +61,22 @@ pub(super) enum Stage {
     },
 }
 
-/// A model as it was when it was asked to leave: to be loaded again so.
+/// What was taken away, as it was, so that it can be brought back so.
 #[derive(Debug, Clone)]
-pub(super) struct Unloaded {
-    pub(super) model: ModelName,
-    pub(super) context: Option<u64>,
-    pub(super) expires: Option<Expiry>,
+pub(super) struct Taken {
+    pub(super) what: TakenKind,
     pub(super) held: Option<Bytes>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum TakenKind {
+    Model {
+        name: ModelName,
+        context: Option<u64>,
+        expires: Option<Expiry>,
+    },
+    /// The action that starts it: with a command of the config's.
+    Component(Action),
 }
 
 #[derive(Debug)]
@@ -83,7 +92,7 @@ impl Actions {
             next_id: next_id.max(1),
             in_flight: BTreeMap::new(),
             plan: None,
-            unloaded: Default::default(),
+            taken: Default::default(),
         }
     }
 
@@ -101,21 +110,27 @@ impl Actions {
             .any(|flight| !matches!(flight.action, Action::Load { .. } | Action::Keep { .. }))
     }
 
-    pub(super) fn unloaded(&self) -> &[Unloaded] {
-        &self.unloaded.1
+    pub(super) fn taken(&self) -> &[Taken] {
+        &self.taken.1
     }
 
-    /// Remembers an unload that came true, with the others of its plan.
-    fn note_unloaded(&mut self, was: Unloaded, asked: Moment) {
+    /// Whether this brings back what the last cleanup took away.
+    pub(super) fn brings_back(&self, action: &Action) -> bool {
+        let is_it = |taken: &Taken| matches!(&taken.what, TakenKind::Component(a) if a == action);
+        self.taken.1.iter().any(is_it)
+    }
+
+    /// Remembers what came true, with the rest of its plan.
+    fn note_taken(&mut self, was: Taken, asked: Moment) {
         let plan = self.plan.as_ref().filter(|run| run.current.is_some());
         if plan.is_some_and(|run| run.running.plan.purpose == Purpose::Recycle) {
             return;
         }
         let cleanup = plan.map_or(asked, |run| run.running.started);
-        if self.unloaded.0 != Some(cleanup) {
-            self.unloaded = (Some(cleanup), Vec::new());
+        if self.taken.0 != Some(cleanup) {
+            self.taken = (Some(cleanup), Vec::new());
         }
-        self.unloaded.1.push(was);
+        self.taken.1.push(was);
     }
 
     pub(super) fn is_loading(&self, name: &ModelName) -> bool {
@@ -212,16 +227,25 @@ impl State {
         id
     }
 
-    fn as_it_is(&self, action: &Action) -> Option<Unloaded> {
-        let Action::Unload { model } = action else { return None };
-        let tracked = self.models.get(model)?;
-        let listed = tracked.listed.as_ref()?;
-        Some(Unloaded {
-            model: model.clone(),
-            context: listed.context,
-            expires: listed.expires,
-            held: tracked.held_bytes(),
-        })
+    fn as_it_is(&self, action: &Action) -> Option<Taken> {
+        match action {
+            Action::Unload { model } => {
+                let tracked = self.models.get(model)?;
+                let listed = tracked.listed.as_ref()?;
+                let (context, expires) = (listed.context, listed.expires);
+                let what = TakenKind::Model { name: model.clone(), context, expires };
+                Some(Taken { what, held: tracked.held_bytes() })
+            }
+            Action::Component { id, name, target, deed } if deed.ends() => {
+                let component = self.components.value.iter().find(|row| row.id == *id)?;
+                let is_load = |deed: &&Deed| matches!(deed, Deed::Load { .. });
+                let deed = component.allowed.iter().find(is_load)?.clone();
+                let (id, name, target) = (id.clone(), name.clone(), target.clone());
+                let what = TakenKind::Component(Action::Component { id, name, target, deed });
+                Some(Taken { what, held: component.footprint.map(|known| known.bytes) })
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn take_journalled(&mut self, id: ActionId, result: Result<(), String>) {
@@ -322,10 +346,10 @@ impl State {
         let is_done = matches!(result, Verdict::Done | Verdict::Unconfirmed);
         self.settle_debt(&flight.action, is_done, self.now.since(flight.asked));
         if is_done && let Some(was) = flight.was {
-            if flight.by == Origin::Rule {
-                self.guard.restraint.unloaded(&was.model, self.now.mono);
+            if let (Origin::Rule, TakenKind::Model { name, .. }) = (flight.by, &was.what) {
+                self.guard.restraint.unloaded(name, self.now.mono);
             }
-            self.actions.note_unloaded(was, flight.asked);
+            self.actions.note_taken(was, flight.asked);
         }
         if flight.by == Origin::Rule {
             self.guard.restraint.acted(flight.level, self.now.mono);

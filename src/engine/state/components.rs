@@ -278,7 +278,11 @@ fn allowed(rules: &[&ComponentRule]) -> Vec<Deed> {
     let deeds = |rule: &&ComponentRule| -> Vec<Deed> {
         rule.actions.iter().filter_map(|measure| deed_of(*measure, rule)).collect()
     };
-    rules.iter().map(deeds).find(|deeds| !deeds.is_empty()).unwrap_or_default()
+    let load = rules.iter().find(|rule| !rule.load.is_empty());
+    let load = load.map(|rule| Deed::Load { words: rule.load.clone() });
+    let deeds = rules.iter().map(deeds).find(|deeds| !deeds.is_empty());
+    // Only what is ever taken away is brought back.
+    deeds.map(|deeds| deeds.into_iter().chain(load).collect()).unwrap_or_default()
 }
 
 /// `None`: a model's server does it, or what it needs is not said.

@@ -20,6 +20,7 @@ use crate::policy::plan;
 use crate::policy::restraint::Restraint;
 
 use super::State;
+use super::actions::TakenKind;
 use super::components::model_id;
 
 /// How long memory must have been normal before what was taken away is given
@@ -413,30 +414,42 @@ impl State {
         (need > room).then(|| format!("it needs {need}, and {room} are left"))
     }
 
-    /// Load again what the last cleanup unloaded, as far as it fits.
+    /// Bring back what the last cleanup took away, as far as it fits.
     pub(super) fn undoing(&self) -> Plan {
         let (mut steps, mut kept, mut sum) = (Vec::new(), Vec::new(), Bytes::ZERO);
-        for was in self.actions.unloaded() {
+        for was in self.actions.taken() {
             let need = was.held.unwrap_or_default();
-            let why = match self.models.contains_key(&was.model) {
+            let (action, is_there) = self.bringing_back(&was.what);
+            let why = match is_there {
                 true => Some("it is there again".to_owned()),
                 false => self.why_too_large(sum + need),
             };
             if let Some(reason) = why {
-                kept.push(Kept { name: was.model.short().to_owned(), reason });
+                kept.push(Kept { name: action.subject().to_owned(), reason });
                 continue;
             }
             sum += need;
-            let keep = policy::keep_until(was.expires, self.now);
-            steps.push(Step {
-                action: Action::Load { model: was.model.clone(), keep, context: was.context },
-                expected: None,
-                reason: match was.held {
-                    Some(held) => format!("it held {held} when it was unloaded"),
-                    None => "it was unloaded".into(),
-                },
-            });
+            let reason = match was.held {
+                Some(held) => format!("it held {held} when it was taken away"),
+                None => "it was taken away".into(),
+            };
+            steps.push(Step { action, expected: None, reason });
         }
         Plan { purpose: Purpose::Undo, target: None, steps, kept }
+    }
+
+    /// What brings it back, and whether it is there already.
+    fn bringing_back(&self, was: &TakenKind) -> (Action, bool) {
+        match was {
+            TakenKind::Model { name, context, expires } => {
+                let keep = policy::keep_until(*expires, self.now);
+                let action = Action::Load { model: name.clone(), keep, context: *context };
+                (action, self.models.contains_key(name))
+            }
+            TakenKind::Component(action) => {
+                let is_it = |row: &Component| matches!(action, Action::Component { id, .. } if *id == row.id);
+                (action.clone(), self.components.value.iter().any(is_it))
+            }
+        }
     }
 }

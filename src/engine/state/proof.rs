@@ -342,7 +342,7 @@ impl State {
     /// there; what is owed may always be taken back.
     pub(super) fn why_not_done(&self, action: &Action) -> Result<(), String> {
         let Action::Component { id, name, target, deed } = action else { return Ok(()) };
-        if self.owes(action) {
+        if self.owes(action) || self.actions.brings_back(action) {
             return Ok(());
         }
         let there = self.components.value.iter().find(|component| component.id == *id);

@@ -137,7 +137,7 @@ pub const TABLE: &[Entry] = &[
         (Intent::Undo, "undo"),
         &["z"],
         Shown(ALL, "undo", 9),
-        ("memory", "load again what the last cleanup unloaded, if it fits: the plan first"),
+        ("memory", "bring back what the last cleanup took away, if it fits: the plan first"),
     ),
     entry(
         (Intent::Recycle, "recycle"),
