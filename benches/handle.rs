@@ -38,12 +38,16 @@ fn busy(models: usize) -> Machine {
     machine
 }
 
+/// A second later, every program a little larger or smaller.
 fn next_sample(machine: &mut Machine) -> Sample {
     machine.millis += 1000;
+    let resident = Some(Bytes::mib(40 + machine.millis / 1000 % 2));
+    machine.others.iter_mut().for_each(|other| other.memory.resident = resident);
     machine.sample()
 }
 
-/// A sample taken in, decided on, and a snapshot made of it.
+/// A sample taken in, decided on by rules that observe, and a snapshot made of
+/// it, while somebody still looks at the one before.
 #[divan::bench(args = [0, 2, 20])]
 fn sample(bencher: Bencher, models: usize) {
     let mut machine = busy(models);
@@ -51,7 +55,8 @@ fn sample(bencher: Bencher, models: usize) {
         let sample = next_sample(&mut machine);
         let now = moment(machine.millis);
         let effects = machine.state.handle(Input::Sampled(Box::new(sample)), now);
-        (effects, machine.state.snapshot())
+        machine.snapshot = machine.state.snapshot();
+        effects
     });
 }
 
