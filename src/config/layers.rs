@@ -41,6 +41,9 @@ pub struct Surroundings {
     /// The program's own folder among the user's configs, if there is a home.
     pub config_dir: Option<PathBuf>,
     pub data_dir: Option<PathBuf>,
+    /// Where the session's runtime folder is, for who was not told of it: by
+    /// cron, `su`, or a service of the system.
+    pub session_dir: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -55,6 +58,7 @@ impl Surroundings {
                 .collect(),
             config_dir: folders.as_ref().and_then(|folders| absolute(folders.config_dir())),
             data_dir: folders.as_ref().and_then(|folders| absolute(folders.data_dir())),
+            session_dir: super::paths::session_dir(Path::new("/run/user")),
         }
     }
 
