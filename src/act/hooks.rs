@@ -82,11 +82,12 @@ pub enum HookFault {
 #[derive(Debug, Clone, Default)]
 pub struct Teller {
     /// Of the hooks that are being told.
-    queues: Arc<Mutex<Vec<(HookTo, Arc<Queue>)>>>,
+    queues: Arc<Mutex<Vec<Arc<Queue>>>>,
 }
 
 #[derive(Debug)]
 struct Queue {
+    to: HookTo,
     places: Semaphore,
     turn: Semaphore,
 }
@@ -94,13 +95,13 @@ struct Queue {
 impl Teller {
     fn queue_of(&self, hook: &HookTo) -> Arc<Queue> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.retain(|(_, queue)| Arc::strong_count(queue) > 1);
-        if let Some((_, queue)) = queues.iter().find(|(to, _)| to == hook) {
+        queues.retain(|queue| Arc::strong_count(queue) > 1);
+        if let Some(queue) = queues.iter().find(|queue| queue.to == *hook) {
             return Arc::clone(queue);
         }
         let places = Semaphore::new(1 + WAITING);
-        let queue = Arc::new(Queue { places, turn: Semaphore::new(1) });
-        queues.push((hook.clone(), Arc::clone(&queue)));
+        let queue = Arc::new(Queue { to: hook.clone(), places, turn: Semaphore::new(1) });
+        queues.push(Arc::clone(&queue));
         queue
     }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -378,6 +379,12 @@ fn absolute(folder: &Path) -> Option<PathBuf> {
 /// The bytes, `None` if they are too many, and whose they are.
 fn read_file(path: &Path) -> std::io::Result<(Option<Vec<u8>>, Metadata)> {
     let mut bytes = Vec::new();
+    // Opening a pipe waits for its writer, and whoever follows the file with
+    // it. One that a shell opened is there already.
+    let is_opened = path.starts_with("/dev/fd") || path.starts_with("/proc");
+    if !is_opened && std::fs::metadata(path)?.file_type().is_fifo() {
+        return Err(std::io::Error::other("it is a pipe"));
+    }
     let file = std::fs::File::open(path)?;
     let seen = file.metadata()?;
     file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
@@ -628,6 +635,17 @@ mod tests {
         assert_eq!(notes(), Vec::<String>::new());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
         assert!(notes()[0].contains("writable by others"));
+    }
+
+    #[test]
+    fn a_pipe_in_the_files_place_is_refused_and_not_waited_for() {
+        let (folder, _) = file_with("");
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let flags = Flags { config: Some(path), ..Flags::default() };
+        let fault = anyhow::Error::from(load(&flags, &Surroundings::default()).unwrap_err());
+        assert!(format!("{fault:#}").contains("it is a pipe"), "{fault:#}");
     }
 
     #[test]
