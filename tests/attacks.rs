@@ -320,3 +320,44 @@ fn a_front_end_fills_neither_memory_nor_disk_with_pins() {
     assert_eq!(taken, 4096);
     assert!(!refused(machine.ask(pin("model:7".to_owned()))), "one that has a pin may change it");
 }
+
+#[test]
+fn the_kill_switch_ends_one_in_fifteen_seconds_whatever_the_pause() {
+    let mut rules = Rules { pause: Duration::ZERO, ..Rules::plain() };
+    let (used, sustained) = (Percent::new(98.0), Duration::ZERO);
+    rules.kill_switch = Some(KillSwitch { mode: RuleMode::Act, used, sustained });
+    let mut machine =
+        with(rules, vec![named("process:hog*", vec![Measure::Kill])], Past::default());
+    machine.named = [50, 60]
+        .map(|pid| {
+            let key = ProcessKey { pid, started: u64::from(pid) };
+            let mut hog = machine::runner(key, 1, 'f', 100);
+            hog.role = plimsoll::domain::ProcessRole::Other;
+            hog.name = format!("hog{pid}");
+            hog
+        })
+        .to_vec();
+    machine.seconds(20);
+    machine.used = 99.0;
+    let mut ended = Vec::new();
+    for second in 0..60 {
+        machine.seconds(1);
+        let acts: Vec<_> = machine
+            .effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Act { action, order: Order::Deed { target, .. } } => {
+                    Some((*action, target.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        for (action, target) in acts {
+            ended.push(second);
+            machine.named.retain(|one| Target::Process { key: one.key } != target);
+            machine.input(Input::Performed { action, result: Ok(None) });
+        }
+    }
+    assert_eq!(ended.len(), 2);
+    assert!(nearest(&ended) >= 15, "{ended:?}");
+}

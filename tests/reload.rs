@@ -54,6 +54,7 @@ impl Home {
             env: env.iter().map(owned).collect(),
             config_dir: Some(self.folder.path().to_owned()),
             data_dir: None,
+            session_dir: None,
         };
         load(&Flags::default(), &surroundings).unwrap()
     }

@@ -5,7 +5,7 @@
 //! in its environment (see [`super::command`]). Nothing of an event ever
 //! becomes a part of an address or of a command's words.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Client, Url};
@@ -18,9 +18,10 @@ use crate::domain::event::EventBody;
 use crate::domain::text::clean;
 use crate::domain::{Event, Level, Wall};
 
-/// Hooks that run at once. One that hangs must not gather others behind it,
-/// on a machine that is short of memory.
-const AT_ONCE: usize = 4;
+/// Events that may wait for one hook: one that hangs gathers no more behind
+/// it, on a machine that is short of memory. Each hook is told one by one, and
+/// none waits for another.
+const WAITING: usize = 8;
 
 /// The system takes at most 128 KiB for a variable; a command can do without.
 const LONGEST_VARIABLE: usize = 64 * 1024;
@@ -61,7 +62,7 @@ impl Hook {
 
 #[derive(Debug, thiserror::Error)]
 pub enum HookFault {
-    #[error("not told: {AT_ONCE} hooks are still running")]
+    #[error("not told: {WAITING} earlier events wait for it")]
     TooMany,
     #[error(transparent)]
     Command(#[from] CommandFault),
@@ -77,23 +78,39 @@ pub enum HookFault {
     Unreachable(String),
 }
 
-/// Tells hooks, a few at once.
-#[derive(Debug, Clone)]
+/// Tells hooks, each in its own time and in the order of events.
+#[derive(Debug, Clone, Default)]
 pub struct Teller {
-    places: Arc<Semaphore>,
+    /// Of the hooks that are being told.
+    queues: Arc<Mutex<Vec<Arc<Queue>>>>,
 }
 
-impl Default for Teller {
-    fn default() -> Self {
-        Teller { places: Arc::new(Semaphore::new(AT_ONCE)) }
-    }
+#[derive(Debug)]
+struct Queue {
+    to: HookTo,
+    places: Semaphore,
+    turn: Semaphore,
 }
 
 impl Teller {
-    /// Answers with what a command said, or an address's status line. Too many
-    /// at once: the hook is not told, and the fault says so.
+    fn queue_of(&self, hook: &HookTo) -> Arc<Queue> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|queue| Arc::strong_count(queue) > 1);
+        if let Some(queue) = queues.iter().find(|queue| queue.to == *hook) {
+            return Arc::clone(queue);
+        }
+        let places = Semaphore::new(1 + WAITING);
+        let queue = Arc::new(Queue { to: hook.clone(), places, turn: Semaphore::new(1) });
+        queues.push(Arc::clone(&queue));
+        queue
+    }
+
+    /// Answers with what a command said, or an address's status line. Where too
+    /// many wait already the hook is not told, and the fault says so.
     pub async fn tell(&self, hook: Hook, event: Event, level: Level) -> Result<String, HookFault> {
-        let _place = self.places.try_acquire().map_err(|_| HookFault::TooMany)?;
+        let queue = self.queue_of(&hook.to);
+        let _place = queue.places.try_acquire().map_err(|_| HookFault::TooMany)?;
+        let _turn = queue.turn.acquire().await.map_err(|_| HookFault::TooMany)?;
         let told = Told::new(&event, level);
         match hook.to {
             HookTo::Command(words) => {
@@ -200,6 +217,56 @@ mod tests {
         );
         assert_eq!(name("http://127.0.0.1:9/a@b"), "http://127.0.0.1:9");
         assert_eq!(name("https://[pw"), "an address that cannot be read");
+    }
+
+    fn hook(words: &[&str], timeout: Duration) -> Hook {
+        let to = HookTo::Command(words.iter().map(|word| word.to_string()).collect());
+        Hook { on_level: true, on_action: true, to, timeout }
+    }
+
+    fn note(seq: u64) -> Event {
+        Event { seq, time: Wall::UNIX_EPOCH, body: EventBody::Note { text: "x".into() } }
+    }
+
+    #[tokio::test]
+    async fn hooks_that_hang_keep_no_other_from_being_told() {
+        let teller = Teller::default();
+        let hanging: Vec<_> = (0..40)
+            .map(|n| {
+                let seconds = if n % 2 == 0 { "100" } else { "101" };
+                let hook = hook(&["sleep", seconds], Duration::from_secs(60));
+                let teller = teller.clone();
+                tokio::spawn(async move { teller.tell(hook, note(n), Level::Normal).await })
+            })
+            .collect();
+        // Those that find no room say so at once.
+        while hanging.iter().filter(|task| task.is_finished()).count() < 22 {
+            tokio::task::yield_now().await;
+        }
+        for n in 0..6 {
+            let hook = hook(&["echo", &n.to_string()], Duration::from_secs(20));
+            let told = teller.tell(hook, note(n), Level::Normal).await;
+            assert_eq!(told.unwrap(), n.to_string());
+        }
+        let refused = hanging.iter().filter(|task| task.is_finished()).count();
+        assert_eq!(refused, 22, "each has one that runs and {WAITING} that wait");
+        hanging.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn a_burst_is_told_one_by_one_and_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("told");
+        let line = format!("echo $PLIMSOLL_SEQ >> {}", file.display());
+        let teller = Teller::default();
+        let tell = |seq| {
+            let hook = hook(&["sh", "-c", &line], Duration::from_secs(20));
+            teller.tell(hook, note(seq), Level::Normal)
+        };
+        let told = futures_util::future::join_all((0..8).map(tell)).await;
+        assert!(told.iter().all(Result::is_ok), "{told:?}");
+        let seen = std::fs::read_to_string(file).unwrap();
+        assert_eq!(seen, "0\n1\n2\n3\n4\n5\n6\n7\n");
     }
 
     #[test]

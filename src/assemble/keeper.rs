@@ -15,8 +15,9 @@ use super::holder::{SOCKET, is_socket};
 use super::{CLOSING, chain};
 
 /// How often it is looked whether lock and socket are still there. A session
-/// that ends may take its runtime folder along.
-const LOOK: Duration = Duration::from_secs(10);
+/// that ends may take its runtime folder along. Shorter than the usual grace of
+/// rules: who takes the machine meanwhile does not act before this one ends.
+const LOOK: Duration = Duration::from_secs(3);
 
 /// What an engine holds while it runs. Dropped in this order: nobody may
 /// attach any more when the lock goes.

@@ -231,6 +231,7 @@ mod tests {
             env: BTreeMap::new(),
             config_dir: Some(home.join("config")),
             data_dir: Some(home.join("data")),
+            session_dir: None,
         }
     }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +42,9 @@ pub struct Surroundings {
     /// The program's own folder among the user's configs, if there is a home.
     pub config_dir: Option<PathBuf>,
     pub data_dir: Option<PathBuf>,
+    /// Where the session's runtime folder is, for who was not told of it: by
+    /// cron, `su`, or a service of the system.
+    pub session_dir: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -55,6 +59,7 @@ impl Surroundings {
                 .collect(),
             config_dir: folders.as_ref().and_then(|folders| absolute(folders.config_dir())),
             data_dir: folders.as_ref().and_then(|folders| absolute(folders.data_dir())),
+            session_dir: super::paths::session_dir(Path::new("/run/user")),
         }
     }
 
@@ -374,6 +379,12 @@ fn absolute(folder: &Path) -> Option<PathBuf> {
 /// The bytes, `None` if they are too many, and whose they are.
 fn read_file(path: &Path) -> std::io::Result<(Option<Vec<u8>>, Metadata)> {
     let mut bytes = Vec::new();
+    // Opening a pipe waits for its writer, and whoever follows the file with
+    // it. One that a shell opened is there already.
+    let is_opened = path.starts_with("/dev/fd") || path.starts_with("/proc");
+    if !is_opened && std::fs::metadata(path)?.file_type().is_fifo() {
+        return Err(std::io::Error::other("it is a pipe"));
+    }
     let file = std::fs::File::open(path)?;
     let seen = file.metadata()?;
     file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
@@ -624,6 +635,17 @@ mod tests {
         assert_eq!(notes(), Vec::<String>::new());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
         assert!(notes()[0].contains("writable by others"));
+    }
+
+    #[test]
+    fn a_pipe_in_the_files_place_is_refused_and_not_waited_for() {
+        let (folder, _) = file_with("");
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let flags = Flags { config: Some(path), ..Flags::default() };
+        let fault = anyhow::Error::from(load(&flags, &Surroundings::default()).unwrap_err());
+        assert!(format!("{fault:#}").contains("it is a pipe"), "{fault:#}");
     }
 
     #[test]

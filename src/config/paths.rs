@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::layers::{Flags, Surroundings};
@@ -31,6 +31,8 @@ impl Paths {
             .variable("XDG_RUNTIME_DIR")
             .map(PathBuf::from)
             .filter(|folder| folder.is_absolute())
+            // Another folder would be another lock, and two would act.
+            .or_else(|| surroundings.session_dir.clone())
             .map(|folder| folder.join("plimsoll"));
         Paths {
             config_file: Paths::config_file(flags, surroundings).map(|(path, _)| path),
@@ -53,6 +55,14 @@ impl Paths {
         }
         Some((surroundings.config_dir.as_ref()?.join("config.toml"), None))
     }
+}
+
+/// This user's own among the sessions' runtime folders, if there is one.
+pub(super) fn session_dir(sessions: &Path) -> Option<PathBuf> {
+    let user = rustix::process::geteuid().as_raw();
+    let folder = sessions.join(user.to_string());
+    let seen = fs::symlink_metadata(&folder).ok()?;
+    (seen.is_dir() && seen.uid() == user).then_some(folder)
 }
 
 fn expand_home(said: &str, surroundings: &Surroundings) -> PathBuf {
@@ -97,6 +107,27 @@ mod tests {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         assert!(ensure_private(&folder).unwrap().unwrap().contains("open to others"));
         assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o755);
+    }
+
+    #[test]
+    fn the_sessions_folder_is_found_where_nobody_names_it() {
+        let sessions = tempfile::tempdir().unwrap();
+        assert_eq!(session_dir(sessions.path()), None);
+        let own = sessions.path().join(rustix::process::geteuid().as_raw().to_string());
+        fs::write(&own, "").unwrap();
+        assert_eq!(session_dir(sessions.path()), None, "no folder");
+        fs::remove_file(&own).unwrap();
+        fs::create_dir(&own).unwrap();
+        assert_eq!(session_dir(sessions.path()), Some(own.clone()));
+        let around = |named: &[&str]| Surroundings {
+            env: named.iter().map(|path| ("XDG_RUNTIME_DIR".into(), path.to_string())).collect(),
+            session_dir: Some(own.clone()),
+            ..Surroundings::default()
+        };
+        let found =
+            |around| Paths::find(&Config::default(), &Flags::default(), &around).runtime_dir;
+        assert_eq!(found(around(&[])), Some(own.join("plimsoll")));
+        assert_eq!(found(around(&["/tmp/x"])), Some("/tmp/x/plimsoll".into()));
     }
 
     #[test]

@@ -34,6 +34,10 @@ const IDLE_TO_RECYCLE: Duration = Duration::from_secs(60);
 /// and the buffers of recorded models are less than this beside them.
 const LOADED_SHARE: Percent = Percent::new(120.0);
 
+/// Between two ends of the kill switch, whatever pause the rules have: what a
+/// process held comes back over seconds.
+const BETWEEN_KILLS: Duration = Duration::from_secs(15);
+
 /// Ends of the kill switch without memory falling below it.
 const KILLS_AT_MOST: usize = 2;
 
@@ -47,6 +51,8 @@ pub(super) struct Guard {
     /// The level whose own commands have run.
     ran: Option<Monotonic>,
     switch: Switch,
+    /// When the kill switch ended one last.
+    killed: Option<Monotonic>,
     /// When the last sleep ended.
     woke: Option<Monotonic>,
     /// Loaded by the preload list, or tried: once each.
@@ -241,6 +247,7 @@ impl State {
             self.guard.ran = Some(self.readings.level().since.mono);
         }
         if plan.purpose == Purpose::KillSwitch {
+            self.guard.killed = Some(self.now.mono);
             let ids = plan.steps.iter().filter_map(|step| match &step.action {
                 Action::Component { id, .. } => Some(id.clone()),
                 _ => None,
@@ -319,7 +326,9 @@ impl State {
         let switch = self.rules.kill_switch.filter(|switch| switch.mode != RuleMode::Off)?;
         let since = self.guard.switch.past_since?;
         let is_sustained = self.now.mono.since(since) >= switch.sustained;
-        if !is_sustained || self.guard.switch.has_given_up {
+        let is_too_soon =
+            self.guard.killed.is_some_and(|at| self.now.mono.since(at) < BETWEEN_KILLS);
+        if !is_sustained || is_too_soon || self.guard.switch.has_given_up {
             return None;
         }
         if self.guard.switch.tried.len() >= KILLS_AT_MOST {
