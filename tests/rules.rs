@@ -444,6 +444,24 @@ fn what_was_paused_goes_on_after_recovery() {
 }
 
 #[test]
+fn what_is_paused_and_limited_is_not_limited_again() {
+    let measures = vec![Measure::Pause, Measure::Limit];
+    let mut machine = with_backup(measures, rules(RuleMode::Act), Past::default());
+    machine.used = 85.0;
+    let mut deeds = Vec::new();
+    for _ in 0..120 {
+        machine.seconds(1);
+        for deed in answer_orders(&mut machine) {
+            machine.groups[0].is_paused |= deed == Deed::Pause;
+            deeds.push(deed);
+        }
+    }
+    assert_eq!(deeds, [Deed::Pause, Deed::Limit { to: Bytes::gib(2) }]);
+    let backup = machine.snapshot.components.value.iter().find(|c| c.name == "backup").unwrap();
+    assert_eq!(backup.state.as_deref(), Some("paused, limited"));
+}
+
+#[test]
 fn what_is_to_be_taken_back_is_on_disk_before_it_is_done() {
     let mut machine = with_backup(vec![Measure::Limit], rules(RuleMode::Act), Past::default());
     machine.used = 85.0;

@@ -96,7 +96,8 @@ impl State {
         let is_other = kind == ComponentKind::Process;
         let allowed = if is_other { self.allowed(&called) } else { Vec::new() };
         let zombie = process.is_zombie.then_some("zombie");
-        let state = zombie.or_else(|| self.owed_state(&Target::Process { key: process.key }));
+        let state =
+            zombie.or_else(|| self.owed_state(&Target::Process { key: process.key }, false));
         Component {
             name: process.name.clone(),
             kind,
@@ -133,10 +134,7 @@ impl State {
             swapped: group.swapped,
             priority,
             pinned,
-            state: match group.is_paused {
-                true => Some("paused".to_owned()),
-                false => self.owed_state(&group.target()).map(str::to_owned),
-            },
+            state: self.owed_state(&group.target(), group.is_paused).map(str::to_owned),
             target: Some(group.target()),
             allowed: self.allowed(&called),
             id,
