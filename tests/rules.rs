@@ -790,6 +790,30 @@ fn why_names_signals_movers_and_what_would_help() {
 }
 
 #[test]
+fn a_process_seen_for_the_first_time_has_not_grown() {
+    let (mut machine, _) = with_two_models(rules(RuleMode::Off), 60);
+    let mut process = machine.runners[0].clone();
+    process.key.pid += 4000;
+    process.name = "browser".into();
+    process.role = plimsoll::domain::ProcessRole::Other;
+    machine.others = vec![process];
+    machine.seconds(40);
+    let grown = |machine: &mut Machine| {
+        let Reply::Why { why } = machine.ask(Command::Why) else { panic!("no answer") };
+        why.movers.iter().any(|mover| mover.name == "browser")
+    };
+    assert!(machine.snapshot.components.value.iter().any(|c| c.name == "browser"));
+    assert!(!grown(&mut machine));
+    machine.others[0].memory.anonymous = Some(Bytes::gib(5));
+    machine.seconds(1);
+    assert!(grown(&mut machine));
+    // What leaves the list because nobody looks has given nothing back.
+    machine.others.clear();
+    machine.seconds(1);
+    assert!(!grown(&mut machine));
+}
+
+#[test]
 fn the_rules_are_drawn_up_only_while_somebody_looks() {
     let (mut machine, _) = with_two_models(rules(RuleMode::Observe), 10);
     assert_eq!(machine.snapshot.policy, None);

@@ -170,6 +170,15 @@ impl EventKind {
     }
 }
 
+/// A verb that asks for its object stands alone in a title.
+fn without_object(verb: &str) -> &str {
+    match verb {
+        "run command for" => "command",
+        "lift limit of" => "lift limit",
+        verb => verb,
+    }
+}
+
 impl EventBody {
     pub const fn kind(&self) -> EventKind {
         match self {
@@ -192,9 +201,11 @@ impl EventBody {
         match self {
             EventBody::Started { .. } => "started".into(),
             EventBody::LevelChanged { to, .. } => to.word().into(),
-            EventBody::ActionStarted { action, .. } => format!("{} asked", action.verb()),
+            EventBody::ActionStarted { action, .. } => {
+                format!("{} asked", without_object(action.verb()))
+            }
             EventBody::ActionEnded { outcome, .. } => {
-                match (&outcome.result, outcome.action.verb()) {
+                match (&outcome.result, without_object(outcome.action.verb())) {
                     (Verdict::Failed { .. }, verb) => format!("{verb} failed"),
                     (Verdict::Stuck, verb) => format!("{verb} stuck"),
                     (Verdict::StillGenerating, verb) => format!("{verb} asked"),

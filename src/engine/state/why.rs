@@ -42,9 +42,9 @@ struct Kept {
     is_whole: bool,
 }
 
-/// A process that nobody named is known only while its list is looked at.
+/// A process that may not be touched is known only while the list is looked at.
 fn is_unnamed(component: &Component) -> bool {
-    component.kind == ComponentKind::Process && component.target.is_none()
+    component.kind == ComponentKind::Process && component.allowed.is_empty()
 }
 
 impl Movers {

@@ -115,15 +115,8 @@ fn draw_event(canvas: &mut Canvas<'_>, row: Rect, scene: &Scene<'_>, event: &Eve
 fn titled(event: &Event) -> String {
     match &event.body {
         EventBody::LevelChanged { to, .. } => format!("{} {}", badge::glyph(*to), to.word()),
-        body => without_object(body.title()),
+        body => body.title(),
     }
-}
-
-/// A verb that asks for its object stands alone in a title.
-fn without_object(title: String) -> String {
-    let verbs = [("run command for", "command"), ("lift limit of", "lift limit")];
-    let found = verbs.into_iter().find(|(verb, _)| title.starts_with(verb));
-    found.map_or(title.clone(), |(verb, alone)| title.replacen(verb, alone, 1))
 }
 
 fn role_of(event: &Event) -> Role {
