@@ -470,6 +470,24 @@ fn what_was_paused_goes_on_after_recovery() {
 }
 
 #[test]
+fn what_is_paused_and_limited_is_not_limited_again() {
+    let measures = vec![Measure::Pause, Measure::Limit];
+    let mut machine = with_backup(measures, rules(RuleMode::Act), Past::default());
+    machine.used = 85.0;
+    let mut deeds = Vec::new();
+    for _ in 0..120 {
+        machine.seconds(1);
+        for deed in answer_orders(&mut machine) {
+            machine.groups[0].is_paused |= deed == Deed::Pause;
+            deeds.push(deed);
+        }
+    }
+    assert_eq!(deeds, [Deed::Pause, Deed::Limit { to: Bytes::gib(2) }]);
+    let backup = machine.snapshot.components.value.iter().find(|c| c.name == "backup").unwrap();
+    assert_eq!(backup.state.as_deref(), Some("paused, limited"));
+}
+
+#[test]
 fn what_is_to_be_taken_back_is_on_disk_before_it_is_done() {
     let mut machine = with_backup(vec![Measure::Limit], rules(RuleMode::Act), Past::default());
     machine.used = 85.0;
@@ -826,6 +844,30 @@ fn why_names_signals_movers_and_what_would_help() {
     let help: Vec<_> = why.help.iter().map(|help| (help.frees, help.is_enough)).collect();
     let expected = [(Some(Bytes::mib(1600)), true), (Some(Bytes::mib(2600)), true)];
     assert_eq!(help, expected);
+}
+
+#[test]
+fn a_process_seen_for_the_first_time_has_not_grown() {
+    let (mut machine, _) = with_two_models(rules(RuleMode::Off), 60);
+    let mut process = machine.runners[0].clone();
+    process.key.pid += 4000;
+    process.name = "browser".into();
+    process.role = plimsoll::domain::ProcessRole::Other;
+    machine.others = vec![process];
+    machine.seconds(40);
+    let grown = |machine: &mut Machine| {
+        let Reply::Why { why } = machine.ask(Command::Why) else { panic!("no answer") };
+        why.movers.iter().any(|mover| mover.name == "browser")
+    };
+    assert!(machine.snapshot.components.value.iter().any(|c| c.name == "browser"));
+    assert!(!grown(&mut machine));
+    machine.others[0].memory.anonymous = Some(Bytes::gib(5));
+    machine.seconds(1);
+    assert!(grown(&mut machine));
+    // What leaves the list because nobody looks has given nothing back.
+    machine.others.clear();
+    machine.seconds(1);
+    assert!(!grown(&mut machine));
 }
 
 #[test]

@@ -134,15 +134,16 @@ fn deed_within(component: &Component, reach: Reach) -> Result<&Deed, String> {
     if protects(component.priority, reach) {
         return Err(format!("priority {}", component.priority));
     }
-    let is_done = |deed: &Deed| match component.state.as_deref() {
-        Some("paused") if *deed == Deed::Pause => true,
-        Some("limited") if matches!(deed, Deed::Limit { .. }) => true,
+    let state = component.state.as_deref().unwrap_or_default();
+    let is_done = |deed: &Deed| match deed {
+        Deed::Pause => state.contains("paused"),
+        Deed::Limit { .. } => state.contains("limited"),
         // It comes after, and takes nothing away.
-        _ => deed.takes_back(),
+        deed => deed.takes_back(),
     };
     let mut left = component.allowed.iter().filter(|deed| !is_done(deed)).peekable();
     if left.peek().is_none() {
-        return Err(format!("it is {} already", component.state.as_deref().unwrap_or_default()));
+        return Err(format!("it is {state} already"));
     }
     let within = left.find(|deed| gentlest(deed).is_some_and(|least| least <= reach.strength));
     within.ok_or_else(|| {

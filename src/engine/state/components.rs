@@ -150,7 +150,7 @@ impl State {
         let (footprint, swapped, state) = match seen {
             Seen::Process { process, .. } => {
                 let zombie = process.is_zombie.then_some("zombie");
-                let owed = || self.owed_state(&Target::Process { key: process.key });
+                let owed = || self.owed_state(&Target::Process { key: process.key }, false);
                 (measured(process), process.memory.swapped, zombie.or_else(owed))
             }
             Seen::Model { tracked, runner, .. } => {
@@ -158,9 +158,8 @@ impl State {
                 (measured(runner), runner.memory.swapped, Some(word))
             }
             Seen::Group(group) => {
-                let paused = group.is_paused.then_some("paused");
-                let owed = || self.owed_state(&group.target());
-                (held(group, &rules), group.swapped, paused.or_else(owed))
+                let state = self.owed_state(&group.target(), group.is_paused);
+                (held(group, &rules), group.swapped, state)
             }
         };
         let allowed = if seen.may_be_done_to() { allowed(&rules) } else { Vec::new() };

@@ -56,10 +56,17 @@ impl State {
         })
     }
 
-    /// What was done to it and is not taken back yet.
-    pub(super) fn owed_state(&self, target: &Target) -> Option<&'static str> {
-        let owed = self.debts.iter().find(|owed| owed.debt.target == *target)?;
-        Some(if owed.debt.undo == Deed::Resume { "paused" } else { "limited" })
+    /// What was done to it and is not taken back yet; `is_paused`: as it is seen.
+    pub(super) fn owed_state(&self, target: &Target, is_paused: bool) -> Option<&'static str> {
+        let undos = || self.debts.iter().filter(|o| o.debt.target == *target).map(|o| &o.debt.undo);
+        let is_paused = is_paused || undos().any(|undo| *undo == Deed::Resume);
+        let is_limited = undos().any(|undo| matches!(undo, Deed::Unlimit { .. }));
+        match (is_paused, is_limited) {
+            (true, true) => Some("paused, limited"),
+            (true, false) => Some("paused"),
+            (false, true) => Some("limited"),
+            (false, false) => None,
+        }
     }
 
     pub(super) fn sees(&self, target: &Target) -> bool {

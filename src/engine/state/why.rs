@@ -8,7 +8,7 @@ use crate::domain::event::{EventBody, Origin};
 use crate::domain::guard::{
     DayCounts, Help, LevelView, Mover, PolicyView, SignalSays, StandingRule, Why,
 };
-use crate::domain::{Action, Bytes, Component, Level, Moment, Step, Strength};
+use crate::domain::{Action, Bytes, Component, ComponentKind, Level, Moment, Step, Strength};
 use crate::policy::guard::{self, Situation};
 use crate::policy::{level, plan, signals};
 
@@ -31,38 +31,59 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Footprints of the last minutes.
 #[derive(Debug, Default)]
 pub(super) struct Movers {
-    kept: VecDeque<(Moment, BTreeMap<String, Bytes>)>,
+    kept: VecDeque<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    at: Moment,
+    held: BTreeMap<String, Bytes>,
+    /// All processes had been looked at, not only those somebody named.
+    is_whole: bool,
+}
+
+/// A process that may not be touched is known only while the list is looked at.
+fn is_unnamed(component: &Component) -> bool {
+    component.kind == ComponentKind::Process && component.allowed.is_empty()
 }
 
 impl Movers {
     pub(super) fn keep(&mut self, components: &[Component], now: Moment) {
-        let is_due = |(at, _): &(Moment, _)| now.since(*at) >= KEPT_EVERY;
+        let is_due = |newest: &Kept| now.since(newest.at) >= KEPT_EVERY;
         if self.kept.back().is_some_and(|newest| !is_due(newest)) {
             return;
         }
         let held = components
             .iter()
             .filter_map(|component| Some((component.id.clone(), component.footprint?.bytes)));
-        self.kept.push_back((now, held.collect()));
-        while self.kept.len() > 1 && now.since(self.kept[1].0) >= MOVED_WITHIN {
+        let held = held.collect();
+        self.kept.push_back(Kept { at: now, held, is_whole: components.iter().any(is_unnamed) });
+        while self.kept.len() > 1 && now.since(self.kept[1].at) >= MOVED_WITHIN {
             self.kept.pop_front();
         }
     }
 
     /// Largest first, either way; with since when.
     fn of(&self, components: &[Component]) -> (Vec<Mover>, Option<Moment>) {
-        let Some((since, before)) = self.kept.front() else { return (Vec::new(), None) };
+        let Some(Kept { at: since, held: before, .. }) = self.kept.front() else {
+            return (Vec::new(), None);
+        };
         let mut movers: Vec<Mover> = components
             .iter()
             .filter_map(|component| {
                 let now = component.footprint?.bytes;
-                let change = now.since(*before.get(&component.id).unwrap_or(&Bytes::ZERO));
+                let change = now.since(self.held_before(component)?);
                 let name = component.name.clone();
                 (change.magnitude() >= LEAST_MOVE).then_some(Mover { name, change, now })
             })
             .collect();
-        let here = |id: &str| components.iter().any(|component| component.id == id);
-        movers.extend(before.iter().filter(|(id, held)| !here(id) && **held >= LEAST_MOVE).map(
+        // Where the list is not looked at, a process that is not in it may run on.
+        let is_whole = components.iter().any(is_unnamed);
+        let has_gone = |id: &str| {
+            (is_whole || !id.starts_with("process:"))
+                && !components.iter().any(|component| component.id == id)
+        };
+        movers.extend(before.iter().filter(|(id, held)| has_gone(id) && **held >= LEAST_MOVE).map(
             |(id, held)| Mover {
                 name: id.split_once(':').map_or(id.as_str(), |(_, name)| name).to_owned(),
                 change: Bytes::ZERO.since(*held),
@@ -73,6 +94,12 @@ impl Movers {
             .sort_by_key(|mover| (std::cmp::Reverse(mover.change.magnitude()), mover.name.clone()));
         movers.truncate(MOVERS_AT_MOST);
         (movers, Some(*since))
+    }
+
+    /// What it held at first; `None` where nobody looked before it was there.
+    fn held_before(&self, component: &Component) -> Option<Bytes> {
+        let first = self.kept.iter().find(|kept| kept.is_whole || !is_unnamed(component))?;
+        Some(first.held.get(&component.id).copied().unwrap_or(Bytes::ZERO))
     }
 }
 

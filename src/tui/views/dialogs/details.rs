@@ -108,9 +108,6 @@ fn loaded_facts(facts: &mut Facts, scene: &Scene<'_>, model: &ModelView) {
         facts.add("drove out", format!("{grown} of others to swap, when it was loaded"));
     }
     facts.add("drift", format!("{drift} (measured − reported)"));
-    if let Some(bytes) = model.swap_growth {
-        facts.add("drove out", format!("{bytes} to swap, while it was loaded"));
-    }
     facts.add("where", format!("{}, {vram} on a GPU as reported", place(model)));
     facts.add("context", model.context.map_or(String::new(), grouped));
     facts.add("parameters", model.parameters.as_deref().unwrap_or_default());
