@@ -384,15 +384,16 @@ fn a_guard_alone_looks_at_its_calm_pace() {
     let _guard = Guard::holding(&home, &[]);
     let attached = Attached::to(&home);
     let mut times = Vec::new();
-    attached.until("three samples", |now| {
+    attached.until("five samples", |now| {
         let at = now.sample.as_ref().map(|sample| sample.at.mono);
         if let Some(at) = at.filter(|at| !times.contains(at)) {
             times.push(at);
         }
-        times.len() == 3
+        times.len() == 5
     });
-    let apart = times[2].since(times[1]);
-    assert!(apart >= Duration::from_millis(4500), "{apart:?} between two samples");
+    // A change of pace keeps the old beat, and the kernel may wake it sooner.
+    let apart = times.windows(2).map(|pair| pair[1].since(pair[0])).max();
+    assert!(apart >= Some(Duration::from_millis(4900)), "{times:?}");
 }
 
 // ---------------------------------------------------------------- one decision
