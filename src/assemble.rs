@@ -252,6 +252,9 @@ fn start_own(
     let total = settings::total(&mut edges);
     let mut settings = settings::settings_at(config, &edges, total)?;
     settings.may_act = may_act(edges.mode, &holding);
+    if edges.mode == Mode::Demo {
+        settings.regime_for = settings::asking(config, settings.regime_for);
+    }
     if let Some(longest) = terms.at_least_every {
         settings.interval = Some(settings.interval.map_or(longest, |span| span.min(longest)));
     }

@@ -584,7 +584,7 @@ fn undo_starts_again_what_a_cleanup_stopped_with_its_own_command() {
     machine.seconds(30);
     let request = PlanRequest::Undo;
     let Reply::Plan { plan } = machine.ask(Command::Propose { request }) else { panic!("no plan") };
-    assert_eq!(plan.text(), "start backup");
+    assert_eq!(plan.text(), "start backup (1.0 GiB)");
     // A front end cannot have another command run in its stead.
     let mut forged = plan.clone();
     let Action::Component { deed, .. } = &mut forged.steps[0].action else { panic!("no deed") };
@@ -685,11 +685,12 @@ fn undo_loads_again_what_the_last_cleanup_unloaded_if_it_fits() {
     }
     machine.seconds(3);
     let undo = propose(&mut machine, PlanRequest::Undo);
-    assert_eq!(undo.text(), "load old:1b, load young:1b");
+    assert_eq!(undo.text(), "load old:1b (1.6 GiB), load young:1b (1.6 GiB)");
+    assert_eq!(undo.expected(), Bytes::ZERO, "a load frees nothing");
     machine.used = 70.0;
     machine.seconds(2);
     let tight = propose(&mut machine, PlanRequest::Undo);
-    assert_eq!(tight.text(), "load old:1b");
+    assert_eq!(tight.text(), "load old:1b (1.6 GiB)");
     assert_eq!(tight.kept[0].reason, "it needs 3.1 GiB, and 1.6 GiB are left");
     machine.ask(Command::CarryOut { plan: tight });
     let loaded = machine.effects.iter().find_map(|effect| match effect {

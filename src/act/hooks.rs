@@ -185,7 +185,8 @@ async fn post(url: &str, told: &Told<'_>) -> Result<String, HookFault> {
     // So that a server may finish its answer before the connection closes.
     let _ = web::beginning(answer, MOST_ANSWER).await;
     match status {
-        _ if status.is_success() => Ok(status.to_string()),
+        // It was told; what else it says is for its own people.
+        _ if status.is_success() => Ok(String::new()),
         _ if status.is_redirection() => {
             Err(HookFault::Status(format!("{status}: redirects are not followed")))
         }

@@ -31,7 +31,7 @@ const SETTLES_IN: Duration = Duration::from_millis(200);
 const SETTLING_LOOKS: u32 = 10;
 
 /// What is told of the config, and of what it says of itself.
-const FAULT: &str = "config";
+pub const FAULT: &str = "config";
 const NOTES: &str = "settings";
 
 /// Sections that a running engine follows; the rest counts from the next start.

@@ -9,10 +9,10 @@ use anyhow::Result;
 
 use crate::act::hooks::{Hook, HookTo};
 use crate::config::schema::{self, HookEvent};
-use crate::config::{ConfigError, LoadedConfig};
+use crate::config::{ConfigError, LoadedConfig, Origin};
 use crate::domain::sample::MemoryParts;
 use crate::domain::snapshot::{Mode, ProfileView};
-use crate::domain::{Bytes, Snapshot};
+use crate::domain::{Bytes, RuleMode, Snapshot};
 use crate::engine::input::{Configured, Regime, RegimeFor, Settings};
 use crate::policy::limits::{Profile, System};
 use crate::policy::rules::Rules;
@@ -44,6 +44,22 @@ pub(super) fn total(edges: &mut Edges) -> Bytes {
 pub(super) fn total_of(snapshot: &Snapshot) -> Bytes {
     let memory = snapshot.sample.as_ref().and_then(|sample| sample.memory.as_ref().ok());
     memory.map_or(ASSUMED_TOTAL, |memory| memory.total)
+}
+
+/// The demo's rules ask, so that there is something to see: nothing real is at
+/// stake. Unless the config says how far they go.
+pub(super) fn asking(config: &LoadedConfig, regime_for: RegimeFor) -> RegimeFor {
+    if config.origin("rules.mode") != Origin::Default {
+        return regime_for;
+    }
+    Arc::new(move |total| {
+        let mut regime = regime_for(total);
+        regime.rules.mode = RuleMode::Confirm;
+        for rule in &mut regime.rules.levels {
+            rule.mode = RuleMode::Confirm;
+        }
+        regime
+    })
 }
 
 pub(super) fn settings_at(config: &LoadedConfig, edges: &Edges, total: Bytes) -> Result<Settings> {

@@ -191,8 +191,10 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Bytes that are to come back. A load takes what it expects.
     pub fn expected(&self) -> Bytes {
-        self.steps.iter().filter_map(|step| step.expected).map(|f| f.bytes).sum()
+        let frees = self.steps.iter().filter(|step| !matches!(step.action, Action::Load { .. }));
+        frees.filter_map(|step| step.expected).map(|footprint| footprint.bytes).sum()
     }
 
     /// Its steps in one line: `unload tiny:1b (2.0 GiB), pause backup`.

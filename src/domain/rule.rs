@@ -170,7 +170,7 @@ impl Deed {
 
     /// It may give memory back.
     pub const fn frees(&self) -> bool {
-        self.ends() || matches!(self, Deed::Command { .. } | Deed::Limit { .. })
+        self.ends() || matches!(self, Deed::Command { .. })
     }
 
     /// It undoes what was done, or brings the component back.

@@ -172,7 +172,10 @@ impl State {
                 self.reply(number, commands::events_reply(events));
             }
             Input::Hooked { of, hook, result } => {
-                self.tell(EventBody::HookRan { of, hook, result })
+                // One that has nothing to say needs no line of its own.
+                if result.as_ref().map_or(true, |said| !said.is_empty()) {
+                    self.tell(EventBody::HookRan { of, hook, result });
+                }
             }
             Input::Configured(configured) => self.take_config(*configured),
             Input::Faulted { about, text } => self.notice(about, text),

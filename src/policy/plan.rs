@@ -52,7 +52,7 @@ pub fn recycle(load: &Load<'_>, name: &ModelName) -> Plan {
                 keep: super::keep_until(model.expires, load.now),
                 context: model.context,
             },
-            expected: None,
+            expected: expected(model),
             reason: match model.context {
                 Some(context) => format!("again, at the same context of {context}"),
                 None => "again".into(),

@@ -256,15 +256,13 @@ pub fn expected(model: &ModelView) -> Option<Footprint> {
     measured.or(reported).map(|(bytes, source)| Footprint { bytes, source })
 }
 
-/// A pause gives nothing back: it only stops growth. What a command does only
-/// its owner can say.
+/// A pause gives nothing back, nor does a limit, which is never set below what
+/// is used: they only stop growth. What a command does only its owner can say.
 fn expected_of(component: &Component, deed: &Deed) -> Option<Footprint> {
-    let zero = |known: Footprint| Footprint { bytes: Bytes::ZERO, ..known };
     match deed {
-        Deed::Pause => component.footprint.map(zero),
-        Deed::Limit { to } => component
-            .footprint
-            .map(|footprint| Footprint { bytes: footprint.bytes.saturating_sub(*to), ..footprint }),
+        Deed::Pause | Deed::Limit { .. } => {
+            component.footprint.map(|known| Footprint { bytes: Bytes::ZERO, ..known })
+        }
         Deed::Command { .. } => None,
         _ => component.footprint,
     }

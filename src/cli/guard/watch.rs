@@ -12,7 +12,7 @@ use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 
 use crate::act::service::notify::Notifier;
-use crate::assemble::reload::Reread;
+use crate::assemble::reload::{FAULT as CONFIG_FAULT, Reread};
 use crate::assemble::{Began, Running};
 use crate::cli::exit::ExitCode;
 use crate::cli::status::json::{EventStatus, SetBy};
@@ -95,6 +95,9 @@ impl Watch {
             Some(Reread::Taken { note, .. }) => self.own(Weight::Notice, &note),
             Some(Reread::Refused { fault }) => {
                 self.own(Weight::Warning, &format!("config refused: {fault}"));
+                // It becomes a notice as well, and is not said twice.
+                self.notices.retain(|(about, _)| about != CONFIG_FAULT);
+                self.notices.push((CONFIG_FAULT.to_owned(), fault));
             }
             None => self.own(Weight::Warning, "the config was not read again: no answer"),
         }

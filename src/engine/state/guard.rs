@@ -11,8 +11,8 @@ use crate::domain::level::Headroom;
 use crate::domain::plan::{Keep, Kept, Purpose, Verdict};
 use crate::domain::snapshot::Mode;
 use crate::domain::{
-    Action, Activity, Bytes, Component, Level, ModelName, ModelView, Monotonic, Percent, Plan,
-    RuleMode, SignalKind, Step,
+    Action, Activity, Bytes, Component, Footprint, FootprintSource, Level, ModelName, ModelView,
+    Monotonic, Percent, Plan, RuleMode, SignalKind, Step,
 };
 use crate::policy;
 use crate::policy::guard::{self, Situation};
@@ -405,11 +405,12 @@ impl State {
             .filter_map(|name| Some((name, need_of(name)?)))
             .find(|(_, need)| self.why_too_large(*need).is_none())?;
         let action = Action::Load { model: name.clone(), keep: Keep::Default, context: None };
-        let reason = format!("on the preload list; about {need} expected to be taken");
+        let reason = "on the preload list".to_owned();
+        let expected = Some(Footprint { bytes: need, source: FootprintSource::Estimated });
         Some(Plan {
             purpose: Purpose::Preload,
             target: None,
-            steps: vec![Step { action, expected: None, reason }],
+            steps: vec![Step { action, expected, reason }],
             kept: Vec::new(),
         })
     }
@@ -442,7 +443,8 @@ impl State {
                 Some(held) => format!("it held {held} when it was taken away"),
                 None => "it was taken away".into(),
             };
-            steps.push(Step { action, expected: None, reason });
+            let measured = |bytes| Footprint { bytes, source: FootprintSource::Measured };
+            steps.push(Step { action, expected: was.held.map(measured), reason });
         }
         Plan { purpose: Purpose::Undo, target: None, steps, kept }
     }

@@ -232,6 +232,8 @@ impl State {
                 frees,
             }
         };
-        steps.into_iter().map(help).collect()
+        // What only stops growth does not help what is.
+        let helps = |step: &Step| step.expected.is_none_or(|known| !known.bytes.is_zero());
+        steps.into_iter().filter(helps).map(help).collect()
     }
 }

@@ -16,7 +16,10 @@ impl Ui {
             return Err(why_not(snapshot.mode).to_owned());
         }
         let row = rows::selected_rule(snapshot, self).ok_or("no rule is selected")?;
-        Ok(self.ask_for(row.rule(), turned(row.mode(), 1)))
+        // One step further; from the furthest one back.
+        let mode = row.mode();
+        let by = if mode == RuleMode::Act { -1 } else { 1 };
+        Ok(self.ask_for(row.rule(), beside(mode, by)))
     }
 
     /// Another mode while the difference is looked at.
@@ -25,8 +28,8 @@ impl Ui {
             // What is being written is no longer a question.
             Some(Dialog::Setting { view: SettingView::Writing(_), .. }) => Vec::new(),
             Some(Dialog::Setting { rule, mode, .. }) => {
-                let (rule, mode) = (*rule, turned(*mode, by));
-                self.ask_for(rule, mode)
+                let (rule, turned) = (*rule, beside(*mode, by));
+                if turned == *mode { Vec::new() } else { self.ask_for(rule, turned) }
             }
             _ => Vec::new(),
         }
@@ -109,9 +112,9 @@ const fn why_not(mode: Mode) -> &'static str {
     }
 }
 
-/// The modes are a ring: one key reaches every one of them.
-fn turned(mode: RuleMode, by: isize) -> RuleMode {
+/// The dial ends at both ends: nobody means to turn `act` into `off`.
+fn beside(mode: RuleMode, by: isize) -> RuleMode {
     let all = RuleMode::ALL;
     let place = all.iter().position(|other| *other == mode).unwrap_or_default();
-    all[(place + all.len()).saturating_add_signed(by) % all.len()]
+    all[place.saturating_add_signed(by).min(all.len() - 1)]
 }

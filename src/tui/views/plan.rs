@@ -33,7 +33,7 @@ pub fn title(running: &RunningPlan) -> String {
         }
         Some(_) if !frees(&running.plan) => format!("{name}: {}", done_of(running)),
         Some(_) => {
-            let expected = expected_back(&running.plan);
+            let expected = running.plan.expected();
             format!("{name}: {} came back, {expected} expected", running.freed())
         }
     }
@@ -48,12 +48,6 @@ fn done_of(running: &RunningPlan) -> String {
     let is_done = |outcome: &&Outcome| matches!(outcome.result, Verdict::Done | Verdict::Already);
     let done = running.outcomes.iter().filter(is_done).count();
     format!("{done} of {} done", running.plan.steps.len())
-}
-
-/// Without what is then loaded again.
-fn expected_back(plan: &Plan) -> Bytes {
-    let taken_away = plan.steps.iter().filter(|step| !is_load(step));
-    taken_away.filter_map(|step| step.expected).map(|footprint| footprint.bytes).sum()
 }
 
 fn is_load(step: &Step) -> bool {
@@ -155,7 +149,8 @@ pub fn proposed_lines(plan: &Plan, room: usize) -> Vec<Vec<Span<'static>>> {
         lines.push(vec![span(text, Role::Text)]);
     }
     for kept in &plan.kept {
-        let head = vec![span("  stays ", Role::Dim), span(kept.name.clone(), Role::Text)];
+        let word = if plan.purpose == Purpose::Undo { "  not " } else { "  stays " };
+        let head = vec![span(word, Role::Dim), span(kept.name.clone(), Role::Text)];
         lines.extend(with_words(head, &kept.reason, room));
     }
     if plan.target.is_some() || !plan.steps.is_empty() {
@@ -183,7 +178,7 @@ fn sum(plan: &Plan) -> Vec<Span<'static>> {
     let mut line = Vec::new();
     if loads.is_empty() || loads.len() < plan.steps.len() {
         line.push(span("expected back ", Role::Dim));
-        line.push(span(expected_back(plan).to_string(), Role::Accent));
+        line.push(span(plan.expected().to_string(), Role::Accent));
     }
     if !loads.is_empty() {
         let before = if line.is_empty() { "expected to take " } else { ", then taken again " };

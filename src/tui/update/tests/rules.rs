@@ -78,11 +78,14 @@ fn a_turned_dial_asks_again_and_an_old_answer_is_not_shown() {
         view: SettingView::Waiting,
     };
     assert_eq!(ui.dialog, Some(waiting));
-    for _ in 0..4 {
-        press(&mut ui, Intent::Less, &ruled);
+    for (intent, end) in [(Intent::Less, RuleMode::Off), (Intent::More, RuleMode::Act)] {
+        for _ in 0..4 {
+            press(&mut ui, intent, &ruled);
+        }
+        assert_eq!(press(&mut ui, intent, &ruled), [], "the dial ends there");
+        let Some(Dialog::Setting { mode, .. }) = ui.dialog else { panic!("no dial") };
+        assert_eq!(mode, end);
     }
-    let Some(Dialog::Setting { mode, .. }) = ui.dialog else { panic!("no dial") };
-    assert_eq!(mode, RuleMode::Confirm, "the modes are a ring");
 }
 
 #[test]
