@@ -277,7 +277,7 @@ fn draw_standing(canvas: &mut Canvas<'_>, area: Rect, policy: &PolicyView) {
 fn standing_lines(policy: &PolicyView, width: usize) -> Vec<Line> {
     let mut lines = day_lines(&policy.day, width);
     if policy.standing.is_empty() {
-        lines.push(vec![span("no rule holds at every level", Role::Dim)]);
+        lines.push(vec![span("none besides those of the levels", Role::Dim)]);
     }
     lines.extend(policy.standing.iter().flat_map(|rule| standing_rule(rule, width)));
     lines
