@@ -872,6 +872,19 @@ fn a_process_seen_for_the_first_time_has_not_grown() {
 }
 
 #[test]
+fn a_runner_that_becomes_a_model_has_not_grown() {
+    let mut machine = machine(rules(RuleMode::Off));
+    machine.start_runner('a', 1600);
+    machine.seconds(20);
+    machine.install("tiny:1b", 'a');
+    machine.list("tiny:1b", 1600);
+    machine.seconds(40);
+    assert_eq!(machine.state_of("tiny:1b"), Some("ready"));
+    let Reply::Why { why } = machine.ask(Command::Why) else { panic!("no answer") };
+    assert_eq!(why.movers, []);
+}
+
+#[test]
 fn the_rules_are_drawn_up_only_while_somebody_looks() {
     let (mut machine, _) = with_two_models(rules(RuleMode::Observe), 10);
     assert_eq!(machine.snapshot.policy, None);

@@ -231,7 +231,7 @@ pub enum Purpose {
     KillSwitch,
     /// Unload and load again at the same context, to drop caches.
     Recycle,
-    /// Load again what the last cleanup unloaded.
+    /// Bring back what the last cleanup took away.
     Undo,
     /// Take back what was paused or limited.
     Restore,

@@ -96,7 +96,7 @@ pub enum PlanRequest {
     UnloadAll,
     /// Unload one and load it again at the same context.
     Recycle(ModelName),
-    /// Load again what the last cleanup unloaded, if it fits.
+    /// Bring back what the last cleanup took away, if it fits.
     Undo,
     /// What the rule of a level would do now.
     Rule(Level),

@@ -8,7 +8,9 @@ use crate::domain::event::{EventBody, Origin};
 use crate::domain::guard::{
     DayCounts, Help, LevelView, Mover, PolicyView, SignalSays, StandingRule, Why,
 };
-use crate::domain::{Action, Bytes, Component, ComponentKind, Level, Moment, Step, Strength};
+use crate::domain::{
+    Action, Bytes, Component, ComponentKind, Level, Moment, ProcessKey, Step, Strength,
+};
 use crate::policy::guard::{self, Situation};
 use crate::policy::{level, plan, signals};
 
@@ -37,7 +39,9 @@ pub(super) struct Movers {
 #[derive(Debug)]
 struct Kept {
     at: Moment,
-    held: BTreeMap<String, Bytes>,
+    /// By id. A row's id may change while its process goes on: a runner becomes
+    /// a model.
+    held: BTreeMap<String, (Option<ProcessKey>, Bytes)>,
     /// All processes had been looked at, not only those somebody named.
     is_whole: bool,
 }
@@ -53,9 +57,9 @@ impl Movers {
         if self.kept.back().is_some_and(|newest| !is_due(newest)) {
             return;
         }
-        let held = components
-            .iter()
-            .filter_map(|component| Some((component.id.clone(), component.footprint?.bytes)));
+        let held = components.iter().filter_map(|component| {
+            Some((component.id.clone(), (component.process, component.footprint?.bytes)))
+        });
         let held = held.collect();
         self.kept.push_back(Kept { at: now, held, is_whole: components.iter().any(is_unnamed) });
         while self.kept.len() > 1 && now.since(self.kept[1].at) >= MOVED_WITHIN {
@@ -79,17 +83,21 @@ impl Movers {
             .collect();
         // Where the list is not looked at, a process that is not in it may run on.
         let is_whole = components.iter().any(is_unnamed);
-        let has_gone = |id: &str| {
-            (is_whole || !id.starts_with("process:"))
-                && !components.iter().any(|component| component.id == id)
+        let has_gone = |id: &str, process: Option<ProcessKey>| {
+            let is_it = |row: &Component| match process {
+                Some(_) => row.process == process,
+                None => row.id == id,
+            };
+            (is_whole || !id.starts_with("process:")) && !components.iter().any(is_it)
         };
-        movers.extend(before.iter().filter(|(id, held)| has_gone(id) && **held >= LEAST_MOVE).map(
-            |(id, held)| Mover {
-                name: id.split_once(':').map_or(id.as_str(), |(_, name)| name).to_owned(),
-                change: Bytes::ZERO.since(*held),
-                now: Bytes::ZERO,
-            },
-        ));
+        let gone = before
+            .iter()
+            .filter(|(id, (process, held))| has_gone(id, *process) && *held >= LEAST_MOVE);
+        movers.extend(gone.map(|(id, (_, held))| Mover {
+            name: id.split_once(':').map_or(id.as_str(), |(_, name)| name).to_owned(),
+            change: Bytes::ZERO.since(*held),
+            now: Bytes::ZERO,
+        }));
         movers
             .sort_by_key(|mover| (std::cmp::Reverse(mover.change.magnitude()), mover.name.clone()));
         movers.truncate(MOVERS_AT_MOST);
@@ -99,7 +107,11 @@ impl Movers {
     /// What it held at first; `None` where nobody looked before it was there.
     fn held_before(&self, component: &Component) -> Option<Bytes> {
         let first = self.kept.iter().find(|kept| kept.is_whole || !is_unnamed(component))?;
-        Some(first.held.get(&component.id).copied().unwrap_or(Bytes::ZERO))
+        let held = match component.process {
+            Some(_) => first.held.values().find(|(process, _)| *process == component.process),
+            None => first.held.get(&component.id),
+        };
+        Some(held.map_or(Bytes::ZERO, |(_, bytes)| *bytes))
     }
 }
 

@@ -97,7 +97,7 @@ impl Ui {
     }
 
     fn undo(&mut self) -> Vec<UiEffect> {
-        let title = "undo: load again".to_owned();
+        let title = "undo: bring back".to_owned();
         self.dialog = Some(Dialog::Confirm { title, plan: PlanView::Waiting, warning: None });
         self.propose(PlanRequest::Undo)
     }

@@ -109,7 +109,7 @@ fn why_not(plan: &PlanView) -> String {
     match plan {
         PlanView::Waiting => "the plan is still being made".to_owned(),
         PlanView::Ready(plan) if plan.purpose == PlanPurpose::Undo => {
-            "there is nothing to load again".to_owned()
+            "there is nothing to bring back".to_owned()
         }
         PlanView::Ready(_) => "there is nothing to free this way".to_owned(),
         PlanView::Refused(reason) => format!("refused: {reason}"),

@@ -142,7 +142,7 @@ pub fn proposed_lines(plan: &Plan, room: usize) -> Vec<Vec<Span<'static>>> {
             Purpose::Rule { .. } => "nothing that has to go",
             Purpose::KillSwitch => "nothing that may be ended",
             Purpose::Recycle => "no model to recycle",
-            Purpose::Undo => "nothing to load again",
+            Purpose::Undo => "nothing to bring back",
             Purpose::Restore => "nothing to take back",
             Purpose::Preload => "nothing to load",
         };
