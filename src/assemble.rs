@@ -57,6 +57,9 @@ const HEALTH: usize = 8;
 /// What the engine and the store get to end in.
 const CLOSING: Duration = Duration::from_millis(200);
 
+/// What the notice is about that says that a recording has ended.
+pub const RECORDING: &str = "recording";
+
 /// How soon the end of a recording is said.
 const END_SEEN: Duration = Duration::from_millis(500);
 
@@ -165,9 +168,11 @@ pub fn notes(config: &LoadedConfig) -> Vec<String> {
 fn live(config: &LoadedConfig) -> Edges {
     let (raw, _) = config.ollama_host();
     let (address, _) = HostAddress::parse(&raw);
+    let folders = ollama::model_folders(config.variable("OLLAMA_MODELS"), config.variable("HOME"));
+    let settings = ollama::Settings { model_folders: folders, ..ollama::Settings::default() };
     Edges {
         sensors: sense::this_machine(),
-        runtime: Arc::new(Ollama::new(address, ollama::Settings::default())),
+        runtime: Arc::new(Ollama::new(address, settings)),
         clock: Clock::system(),
         playback: None,
         mode: Mode::Live,
@@ -216,6 +221,17 @@ pub async fn guard(
     at_least_every: Option<Duration>,
 ) -> Result<Running> {
     start_on(config, source, Terms { headless: true, at_least_every }).await
+}
+
+/// Starts an engine that only looks, or attaches to the one that acts on this
+/// machine already, if it may. No lock is taken: whoever comes to act is not
+/// kept from it.
+pub async fn observe(config: &LoadedConfig, source: &Source, may_attach: bool) -> Result<Running> {
+    if may_attach && let Ok(link) = attach(config).await {
+        return Ok(Running { link: Arc::new(link), door: None, own: None });
+    }
+    let observes = Some("this one only looks".to_owned());
+    start_own((config, source), Holding { observes, ..Holding::default() }, Terms::default())
 }
 
 async fn start_on(config: &LoadedConfig, source: &Source, terms: Terms) -> Result<Running> {
@@ -330,7 +346,7 @@ fn on_one_line(text: &str) -> String {
 fn may_act(mode: Mode, holding: &Holding) -> bool {
     match mode {
         Mode::Live => holding.lock.is_some(),
-        Mode::Demo => true,
+        Mode::Demo => holding.observes.is_none(),
         Mode::Replay => false,
     }
 }
@@ -359,7 +375,7 @@ async fn tell_the_end(playback: Playback, faults: FaultSender) {
         tokio::time::sleep(END_SEEN).await;
     }
     faults.tell(
-        "recording",
+        RECORDING,
         match playback.fault() {
             Some(fault) => format!("the recording stops here: {fault}"),
             None => "the recording ends here; what is shown is its last sample".to_owned(),
@@ -430,6 +446,8 @@ fn past_of(restored: Restored) -> Past {
         choices: restored.choices,
         debts: restored.debts,
         unfinished,
+        loads: restored.loads,
+        details: restored.details,
     }
 }
 
@@ -489,6 +507,10 @@ impl Journal for StoreJournal {
 
     fn settle(&self, debt: Debt) {
         self.hand(|store| store.settle(debt));
+    }
+
+    fn learn(&self, lesson: crate::store::Lesson) {
+        self.hand(|store| store.learn(lesson));
     }
 
     fn older(
@@ -563,6 +585,7 @@ mod tests {
         assert!(!may_act(Mode::Live, &observes));
         assert!(!may_act(Mode::Live, &alone), "another could not know of it");
         assert!(may_act(Mode::Demo, &alone));
+        assert!(!may_act(Mode::Demo, &observes));
         assert!(!may_act(Mode::Replay, &holds));
     }
 }

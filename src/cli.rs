@@ -2,15 +2,37 @@
 //!
 //! One file a subcommand; each writes to the `out` it is given.
 
+mod accuracy;
+mod agree;
+mod carry;
+mod cleanup;
+mod completions;
+mod components;
 pub mod config;
 pub mod dashboard;
+mod engaged;
+mod events;
 pub mod exit;
+mod facts;
+mod fit;
 pub mod flags;
+mod following;
 pub mod guard;
+mod keep;
+mod load;
+mod look;
+mod models;
+mod progress;
+mod recommend;
 pub mod record;
 pub mod service;
+mod signals;
 mod simulate;
+mod standing;
 pub mod status;
+mod unload;
+mod watch;
+mod why;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -50,6 +72,32 @@ struct Line {
 enum Command {
     /// One check: the level, what set it, and what holds the memory
     Status(status::Args),
+    /// The loaded models, what each holds, and when it leaves
+    Models(models::Args),
+    /// What holds memory: servers, models, runners, the largest processes
+    Components(components::Args),
+    /// What set the level, what has grown, and what would help
+    Why(why::Args),
+    /// What happened, from the history, or as it happens
+    Events(events::Args),
+    /// A line for each change, or at each interval, until a level is reached
+    Watch(watch::Args),
+    /// Whether a model can be loaded now, with the arithmetic
+    Fit(fit::Args),
+    /// Load a model if it fits, and wait until it is loaded
+    Load(load::Args),
+    /// Unload models, and wait until their memory is back
+    Unload(unload::Args),
+    /// How long a loaded model stays after its last use
+    Keep(keep::Args),
+    /// Pin a component: it is in no plan
+    Pin(standing::PinArgs),
+    /// How much a component matters
+    Priority(standing::PriorityArgs),
+    /// Free memory: show the plan, carry it out, say what came back
+    Cleanup(cleanup::Args),
+    /// Which installed model to load now, by kind of task
+    Recommend(recommend::Args),
     /// Watch and act by the rules of the config, without a screen
     Guard(guard::Args),
     /// Have the guard started by the system: install, uninstall, status
@@ -59,15 +107,19 @@ enum Command {
     Record(record::Args),
     /// What the rules would have done over a recording
     Simulate(simulate::Args),
+    /// How forecasts and footprints turned out on this machine
+    Accuracy(accuracy::Args),
     /// The config: write one, show it, check it
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// A script that completes commands and flags in a shell
+    Completions(completions::Args),
 }
 
 const AFTER_HELP: &str = "\
 Without a command the dashboard opens. Try it without Ollama: plimsoll --demo
 Exit codes: 0 done or normal, 1 failed, 2 usage or config, 10 warning,
-11 critical, 12 emergency";
+11 critical, 12 emergency, 20 to 24 the verdicts of fit";
 
 /// What every command is given.
 pub struct Context {
@@ -125,10 +177,25 @@ fn run(line: Line) -> Result<ExitCode> {
             dashboard::run(&context, panic_after)
         }
         Some(Command::Status(args)) => status::run(&args, &context, &mut out),
+        Some(Command::Models(args)) => models::run(&args, &context, &mut out),
+        Some(Command::Components(args)) => components::run(&args, &context, &mut out),
+        Some(Command::Why(args)) => why::run(&args, &context, &mut out),
+        Some(Command::Events(args)) => events::run(&args, &context, &mut out),
+        Some(Command::Watch(args)) => watch::run(&args, &context, &mut out),
+        Some(Command::Fit(args)) => fit::run(&args, &context, &mut out),
+        Some(Command::Load(args)) => load::run(&args, &context, &mut out),
+        Some(Command::Unload(args)) => unload::run(&args, &context, &mut out),
+        Some(Command::Keep(args)) => keep::run(&args, &context, &mut out),
+        Some(Command::Pin(args)) => standing::pin(&args, &context, &mut out),
+        Some(Command::Priority(args)) => standing::priority(&args, &context, &mut out),
+        Some(Command::Cleanup(args)) => cleanup::run(&args, &context, &mut out),
+        Some(Command::Completions(args)) => completions::run::<Line>(&args, &mut out),
+        Some(Command::Recommend(args)) => recommend::run(&args, &context, &mut out),
         Some(Command::Guard(args)) => guard::run(&args, &context, &mut out),
         Some(Command::Service(command)) => service::run(&command, &context, &mut out),
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
+        Some(Command::Accuracy(args)) => accuracy::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)
         }

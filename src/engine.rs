@@ -187,6 +187,8 @@ impl Engine {
             false => drop(self.attentions.insert(viewer, attention)),
         }
         Attention {
+            fits: self.attentions.values().any(|attention| attention.fits),
+            dial: self.attentions.values().find_map(|attention| attention.dial.clone()),
             processes: self.attentions.values().any(|attention| attention.processes),
             policy: self.attentions.values().any(|attention| attention.policy),
             details: self.attentions.values().find_map(|attention| attention.details),

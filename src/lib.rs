@@ -19,6 +19,7 @@ pub mod store;
 pub mod recording;
 pub mod simulation;
 
+pub mod forecast;
 pub mod policy;
 
 pub mod domain;

@@ -3,10 +3,13 @@
 //!
 //! No I/O, no clock: the past is a value passed in and returned.
 
+pub mod budget;
+pub mod fit;
 pub mod guard;
 pub mod level;
 pub mod limits;
 pub mod plan;
+pub mod recommend;
 pub mod restraint;
 pub mod rules;
 pub mod signals;

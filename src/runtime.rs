@@ -1,6 +1,8 @@
 //! Programs that hold models, behind one trait. Wire types never leave.
 
 pub mod demo;
+mod gguf;
+mod metadata;
 pub mod ollama;
 pub mod replay;
 

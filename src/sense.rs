@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod demo;
+mod environment;
 pub mod linux;
 pub mod mach;
 #[cfg(target_os = "macos")]

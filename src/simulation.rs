@@ -8,6 +8,7 @@ mod chance;
 mod machine;
 mod models;
 mod recipes;
+mod shapes;
 mod story;
 
 use std::sync::{Arc, Mutex, PoisonError};

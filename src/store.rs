@@ -1,10 +1,12 @@
-//! What outlives the program: events, the pins and priorities set by key, and
-//! the debts: what was paused or limited and is to be taken back.
+//! What outlives the program: events, the pins and priorities set by key, the
+//! debts: what was paused or limited and is to be taken back, and what was
+//! learned of models and forecasts.
 //!
 //! SQLite on a thread of its own behind a bounded mailbox, so no caller ever
 //! waits for a disk. The caller numbers events; the store keeps those numbers.
 //! Nothing here reads a clock: time comes with the events.
 
+mod lessons;
 mod retention;
 mod schema;
 mod writer;
@@ -19,6 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::domain::bytes::Bytes;
 use crate::domain::component::Priority;
 use crate::domain::event::Event;
+use crate::domain::forecast::{ForecastRecord, LoadObserved};
+use crate::domain::model::ModelDetails;
 use crate::domain::plan::ActionId;
 use crate::domain::rule::Debt;
 use crate::domain::time::Wall;
@@ -47,6 +51,17 @@ pub struct Choice {
     pub priority: Option<Priority>,
 }
 
+/// What later runs can use.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lesson {
+    /// What a load was seen to take; one of the same key and time is replaced.
+    Load(Box<LoadObserved>),
+    /// What became of a forecast.
+    Forecast(ForecastRecord),
+    /// Metadata that need not be asked for again, by manifest digest.
+    Details { digest: String, details: Box<ModelDetails> },
+}
+
 /// What earlier runs left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Restored {
@@ -61,6 +76,12 @@ pub struct Restored {
     pub unfinished: Vec<(ActionId, Event)>,
     /// What was paused or limited and not yet taken back.
     pub debts: Vec<Debt>,
+    /// What loads were seen to take, oldest first.
+    pub loads: Vec<LoadObserved>,
+    /// What became of forecasts, oldest first.
+    pub forecasts: Vec<ForecastRecord>,
+    /// Metadata by manifest digest.
+    pub details: Vec<(String, ModelDetails)>,
 }
 
 /// Whether events reach the disk. Sent when it changes.
@@ -150,6 +171,13 @@ impl Store {
         schema::restore(&connection).map_err(|source| schema::explain(&path, source))
     }
 
+    /// What happened from that time on, oldest first, for who writes nothing.
+    pub fn events_since(folder: &Path, from: Wall) -> Result<Vec<Event>, StoreError> {
+        let path = folder.join(FILE);
+        let connection = schema::open_to_look(&path)?;
+        schema::since(&connection, from).map_err(|source| schema::explain(&path, source))
+    }
+
     /// Writes an event down soon. Never waits.
     pub fn record_event(&self, event: Event) -> Result<(), StoreError> {
         self.send(Message::Event { event, confirm: None })
@@ -178,6 +206,11 @@ impl Store {
     /// Forgets the debt of this component, target and kind.
     pub fn settle(&self, debt: Debt) -> Result<(), StoreError> {
         self.send(Message::Settle(debt))
+    }
+
+    /// Keeps what later runs can use.
+    pub fn learn(&self, lesson: Lesson) -> Result<(), StoreError> {
+        self.send(Message::Learn(lesson))
     }
 
     /// Events numbered below `before`, newest first, at most `limit`.

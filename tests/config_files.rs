@@ -108,12 +108,15 @@ fn the_commented_default_names_every_setting_and_its_examples_load() {
     assert_eq!(loaded.config.components.len(), 3);
     assert_eq!(loaded.config.hooks.len(), 2);
     assert_eq!(loaded.key_bindings().len(), 2);
+    assert_eq!(loaded.config.recommend.tags.len(), 1);
+    let defaults = load(&Flags::default(), &Surroundings::default()).unwrap();
+    assert_eq!(loaded.tastes(), defaults.tastes(), "the examples are the built-in ones");
 }
 
 fn collect(table: &toml::Table, prefix: &str, named: &mut BTreeSet<String>) {
     for (name, value) in table {
         match value {
-            toml::Value::Table(inner) if name != "keys" => {
+            toml::Value::Table(inner) if !["keys", "tags"].contains(&name.as_str()) => {
                 collect(inner, &format!("{prefix}{name}."), named);
             }
             toml::Value::Table(_) => {}

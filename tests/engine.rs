@@ -3,6 +3,10 @@
 
 #[path = "support/machine.rs"]
 mod machine;
+#[path = "engine/plans.rs"]
+mod plans;
+#[path = "engine/servers.rs"]
+mod servers;
 
 use plimsoll::act::Order;
 use plimsoll::domain::component::ComponentKind;
@@ -12,7 +16,7 @@ use plimsoll::domain::plan::{Keep, Verdict};
 use plimsoll::domain::sample::Swap;
 use plimsoll::domain::snapshot::{Mode, Part, Place, RuntimeState};
 use plimsoll::domain::{
-    Bytes, Component, Level, ModelName, ProcessKey, ProcessRole, RuntimeFault, Strength,
+    Bytes, Component, Level, ModelName, Percent, ProcessKey, ProcessRole, RuntimeFault, Strength,
 };
 use plimsoll::engine::input::{ComponentRule, Effect, Past, Poll, Settings};
 use plimsoll::engine::link::{Command, PlanRequest, Reply};
@@ -328,173 +332,6 @@ fn a_server_is_never_ended() {
 }
 
 #[test]
-fn a_cleanup_goes_step_by_step_and_each_outcome_is_measured() {
-    let mut machine = Machine::new();
-    let first = machine.load("one:1b", 'a', 1600);
-    let second = machine.load("two:1b", 'b', 800);
-    machine.load("precious:1b", 'c', 800);
-    machine.seconds(3);
-    let Reply::Plan { plan } =
-        machine.ask(Command::Propose { request: PlanRequest::Cleanup(Strength::Light) })
-    else {
-        panic!("a plan")
-    };
-    assert_eq!(plan.steps.len(), 2);
-    assert_eq!(plan.kept[0].reason, "pinned");
-    assert_eq!(plan.expected(), Bytes::mib(2400));
-    machine.ask(Command::CarryOut { plan: plan.clone() });
-    assert!(matches!(machine.ask(Command::CarryOut { plan }), Reply::Refused { .. }));
-    for (name, key, used) in [("one:1b", first, 40.0), ("two:1b", second, 35.0)] {
-        machine.unlist(name);
-        machine.end_runner(key);
-        machine.used = used;
-        machine.tick(250);
-        machine.tick(250);
-    }
-    let run = machine.snapshot.plan.clone().expect("its outcome stays a while");
-    assert_eq!(run.outcomes.len(), 2);
-    assert!(run.outcomes.iter().all(|outcome| outcome.result == Verdict::Done));
-    assert!(run.ended.is_some());
-    assert_eq!(machine.state_of("precious:1b"), Some("ready"));
-    machine.seconds(70);
-    assert_eq!(machine.snapshot.plan, None);
-}
-
-#[test]
-fn a_step_whose_model_left_by_itself_is_done_already() {
-    let mut machine = Machine::new();
-    let first = machine.load("one:1b", 'a', 1600);
-    let second = machine.load("two:1b", 'b', 800);
-    machine.seconds(3);
-    let Reply::Plan { plan } = machine.ask(Command::Propose { request: PlanRequest::UnloadAll })
-    else {
-        panic!("a plan")
-    };
-    machine.ask(Command::CarryOut { plan });
-    machine.loaded.clear();
-    machine.end_runner(first);
-    machine.end_runner(second);
-    machine.seconds(3);
-    let run = machine.snapshot.plan.clone().expect("its outcome stays a while");
-    assert_eq!(run.outcomes[1].result, Verdict::Already);
-}
-
-#[test]
-fn a_plan_from_outside_may_only_unload() {
-    let mut machine = Machine::new();
-    machine.load("one:1b", 'a', 1600);
-    machine.seconds(3);
-    let Reply::Plan { mut plan } =
-        machine.ask(Command::Propose { request: PlanRequest::UnloadAll })
-    else {
-        panic!("a plan")
-    };
-    plan.steps[0].action = plimsoll::domain::Action::EndRunner {
-        process: machine.servers[0].key,
-        name: "ollama".into(),
-    };
-    assert!(matches!(machine.ask(Command::CarryOut { plan }), Reply::Refused { .. }));
-}
-
-#[test]
-fn a_cloud_model_is_never_sent_anything() {
-    let mut machine = Machine::new();
-    machine.load("far:120b-cloud", 'a', 0);
-    machine.installed[0].is_cloud = true;
-    machine.loaded[0].is_cloud = true;
-    machine.seconds(3);
-    let model = ModelName::new("far:120b-cloud");
-    for command in [
-        unload("far:120b-cloud"),
-        Command::Keep { model: model.clone(), keep: Keep::Forever },
-        Command::Load { model, keep: Keep::Default, context: None },
-    ] {
-        assert!(matches!(machine.ask(command), Reply::Refused { .. }));
-    }
-    let Reply::Plan { plan } = machine.ask(Command::Propose { request: PlanRequest::UnloadAll })
-    else {
-        panic!("a plan")
-    };
-    assert!(plan.steps.is_empty());
-}
-
-#[test]
-fn a_server_behind_a_tunnel_is_remote_and_counts_for_nothing_here() {
-    let mut machine = Machine::new();
-    machine.servers.clear();
-    machine.list("tiny:1b", 900);
-    machine.seconds(3);
-    assert_eq!(machine.snapshot.runtimes[0].place, Place::Remote);
-    assert_eq!(machine.snapshot.models_held(), Bytes::ZERO);
-    let Reply::Plan { plan } = machine.ask(Command::Propose { request: PlanRequest::UnloadAll })
-    else {
-        panic!("a plan")
-    };
-    assert!(plan.steps.is_empty());
-    assert_eq!(machine.ask(unload("tiny:1b")), Reply::Accepted, "a person may");
-}
-
-#[test]
-fn a_server_that_goes_down_is_said_once_and_seen_again_within_one_poll() {
-    let mut machine = Machine::new();
-    machine.load("tiny:1b", 'a', 100);
-    machine.seconds(3);
-    machine.fault = Some(RuntimeFault::new(RuntimeFaultKind::Refused, "connection refused"));
-    machine.servers.clear();
-    machine.runners.clear();
-    machine.seconds(30);
-    assert!(matches!(machine.snapshot.runtimes[0].state, RuntimeState::Down { .. }));
-    assert!(machine.snapshot.models.is_empty());
-    let downs = machine.told().iter().filter(|line| line.starts_with("server down")).count();
-    assert_eq!(downs, 1);
-    machine.fault = None;
-    machine.servers.push(machine::server(100));
-    machine.seconds(4);
-    assert_eq!(machine.snapshot.runtimes[0].state, RuntimeState::Up);
-    assert!(machine.told().iter().any(|line| line.starts_with("server up")));
-}
-
-#[test]
-fn a_hung_server_keeps_what_it_said_last() {
-    let mut machine = Machine::new();
-    machine.load("tiny:1b", 'a', 100);
-    machine.seconds(3);
-    machine.fault = Some(RuntimeFault::new(RuntimeFaultKind::TimedOut, "no answer within 2 s"));
-    machine.seconds(10);
-    assert!(matches!(machine.snapshot.runtimes[0].state, RuntimeState::Down { .. }));
-    assert_eq!(machine.state_of("tiny:1b"), Some("ready"));
-}
-
-#[test]
-fn an_unload_the_server_refuses_is_an_outcome() {
-    let mut machine = Machine::new();
-    machine.load("tiny:1b", 'a', 100);
-    machine.seconds(2);
-    machine.answers = Err("the server says: model not found".into());
-    machine.ask(unload("tiny:1b"));
-    assert_eq!(
-        machine.last_told(),
-        "unload failed: tiny:1b by you: the server says: model not found"
-    );
-    assert_eq!(machine.state_of("tiny:1b"), Some("ready"));
-}
-
-#[test]
-fn an_unload_that_a_client_cancels_by_use_leaves_the_model_ready() {
-    let mut machine = Machine::new();
-    let key = machine.load("tiny:1b", 'a', 100);
-    machine.seconds(2);
-    machine.ask(unload("tiny:1b"));
-    machine.loaded[0].expires = Some(machine.expiry(-1));
-    machine.work(key, 900);
-    machine.seconds(1);
-    assert_eq!(machine.state_of("tiny:1b"), Some("unloading"));
-    machine.loaded[0].expires = Some(machine.expiry(600));
-    machine.seconds(2);
-    assert_eq!(machine.state_of("tiny:1b"), Some("ready"));
-}
-
-#[test]
 fn while_replaying_nothing_can_be_changed() {
     let mut replayed = settings(Profile::Linux15);
     replayed.mode = Mode::Replay;
@@ -593,19 +430,6 @@ fn a_model_is_stuck_only_after_it_was_idle_for_so_long() {
 }
 
 #[test]
-fn a_remote_model_that_stays_is_never_called_stuck() {
-    let mut machine = Machine::new();
-    machine.servers.clear();
-    machine.list("tiny:1b", 900);
-    machine.seconds(3);
-    machine.ask(unload("tiny:1b"));
-    machine.seconds(20);
-    assert_eq!(machine.state_of("tiny:1b"), Some("unconfirmed"));
-    assert!(machine.last_told().contains("not confirmed"), "{}", machine.last_told());
-    assert_eq!(machine.ask(unload("tiny:1b")), Reply::Accepted, "a person may ask again");
-}
-
-#[test]
 fn two_names_of_one_file_are_joined_by_what_is_listed() {
     let mut machine = Machine::new();
     machine.install("alpha:1b", 'a');
@@ -636,68 +460,6 @@ fn a_keep_that_moves_nothing_swallows_no_later_use() {
     machine.seconds(5);
     let idle = machine.snapshot.models[0].idle;
     assert!(idle.is_some_and(|idle| !idle.at_least), "{idle:?}");
-}
-
-#[test]
-fn a_runner_of_another_server_is_nobodys_model_here() {
-    let mut machine = Machine::new();
-    let mut other = machine::server(150);
-    other.role = plimsoll::domain::ProcessRole::Server { host: None, listens: Some(false) };
-    machine.servers.push(other);
-    machine.install("tiny:1b", 'a');
-    let theirs = ProcessKey { pid: 900, started: 9_000 };
-    machine.runners.push(runner(theirs, 150, 'a', 700));
-    machine.seconds(3);
-    assert_eq!(machine.snapshot.models, []);
-    let mine = machine.load("tiny:1b", 'a', 100);
-    machine.seconds(3);
-    assert_eq!(machine.snapshot.models[0].runner, Some(mine));
-    assert_eq!(machine.snapshot.models_held(), Bytes::mib(100));
-}
-
-#[test]
-fn a_stray_runner_does_not_keep_the_polls_fast() {
-    let mut machine = Machine::new();
-    machine.runners.push(runner(ProcessKey { pid: 500, started: 5 }, 1, 'c', 100));
-    machine.seconds(40);
-    let mut polls = 0;
-    for _ in 0..20 {
-        machine.seconds(1);
-        let is_poll = |effect: &&Effect| matches!(effect, Effect::Poll(Poll::Loaded));
-        polls += machine.effects.iter().filter(is_poll).count();
-    }
-    assert!(polls <= 5, "{polls} polls in 20 s of calm");
-}
-
-#[test]
-fn a_server_that_is_down_is_looked_for_between_rare_samples() {
-    let mut rare = settings(Profile::Linux15);
-    rare.interval = Some(std::time::Duration::from_secs(60));
-    let mut machine = Machine::with(rare, Past::default());
-    machine.fault = Some(RuntimeFault::new(RuntimeFaultKind::Refused, "connection refused"));
-    machine.tick(1000);
-    machine.tick(60_000);
-    let wake = machine.state.next_wake();
-    assert!(wake.millis() <= machine.millis + 5000, "{wake:?} at {}", machine.millis);
-}
-
-#[test]
-fn a_step_is_checked_again_before_it_is_carried_out() {
-    let mut machine = Machine::new();
-    let first = machine.load("one:1b", 'a', 1600);
-    machine.load("two:1b", 'b', 800);
-    machine.seconds(3);
-    let request = PlanRequest::Cleanup(Strength::Light);
-    let Reply::Plan { plan } = machine.ask(Command::Propose { request }) else { panic!("a plan") };
-    assert_eq!(plan.steps.len(), 2);
-    machine.ask(Command::CarryOut { plan });
-    machine.ask(Command::Pin { component: "model:two:1b".into(), pinned: true });
-    machine.unlist("one:1b");
-    machine.end_runner(first);
-    machine.seconds(3);
-    let run = machine.snapshot.plan.clone().expect("its outcome stays a while");
-    assert_eq!(run.outcomes[1].result, Verdict::Failed { detail: "pinned".into() });
-    assert_eq!(machine.state_of("two:1b"), Some("ready"));
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn unload(name: &str) -> Command {
 }
 
 fn load(name: &str, keep: Keep) -> Command {
-    Command::Load { model: ModelName::new(name), keep, context: None }
+    Command::Load { force: false, model: ModelName::new(name), keep, context: None }
 }
 
 /// Sends what another client would send, and does not wait for its answer.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll::domain::model::{Expiry, LoadedModel, ModelDetails, ModelName};
 use plimsoll::domain::plan::Keep;
+use plimsoll::domain::shape::PerLayer;
 use plimsoll::domain::{BlobDigest, Bytes, RuntimeFault, RuntimeFaultKind as Kind};
 use plimsoll::runtime::ollama::{HostAddress, Ollama, Settings, TimeLimits};
 use plimsoll::runtime::{LoadOptions, Runtime};
@@ -70,10 +71,16 @@ async fn a_server_at_rest_tells_version_and_lists() {
 }
 
 #[tokio::test]
-async fn details_join_a_name_with_its_blob() {
+async fn details_join_a_name_with_its_blob_and_its_shape() {
     let fake = start(Script::default()).await;
     let details = client(&fake.url()).details(&tiny()).await.unwrap();
+    let shape = details.shape.clone().expect("the server tells it");
+    let weights = shape.weights.total().get();
+    assert!(weights.abs_diff(16 << 20) < 1 << 10, "{weights}");
+    assert_eq!((shape.layers, shape.max_context), (16, Some(32768)));
     let expected = ModelDetails {
+        own_context: None,
+        shape: Some(shape),
         blob: BlobDigest::from_hex(&FakeModel::new("tiny-f16", 0).blob()),
         architecture: Some("llama".to_owned()),
         capabilities: vec!["completion".to_owned()],
@@ -82,6 +89,78 @@ async fn details_join_a_name_with_its_blob() {
     };
     assert_eq!(details, expected);
     assert!(details.blob.is_some());
+    assert_eq!(fake.state().posts.len(), 1, "asked once is enough");
+}
+
+/// What `/api/show` says of a model whose layers differ.
+fn of_layers(heads_kv: Value, tokens: Value) -> Value {
+    json!({
+        "modelfile": format!("FROM /x/blobs/sha256-{}", "ab".repeat(32)),
+        "model_info": {
+            "general.architecture": "nemotron_h", "nemotron_h.block_count": 4,
+            "nemotron_h.embedding_length": 64, "nemotron_h.attention.head_count": 8,
+            "nemotron_h.attention.head_count_kv": heads_kv,
+            "tokenizer.ggml.tokens": tokens,
+        },
+        "tensors": [{"name": "token_embd.weight", "type": "F16", "shape": [64, 100]}],
+    })
+}
+
+#[tokio::test]
+async fn lists_that_are_held_back_are_asked_for_however_long_the_rest_is() {
+    // Beyond what is taken of any other answer.
+    let tokens: Vec<String> = (0..1_000_000).map(|at| format!("a token, number {at}")).collect();
+    let long = of_layers(json!([0, 2, 0, 2]), json!(tokens));
+    let show = Some([of_layers(json!(null), json!(null)), long]);
+    let fake = start(Script { show, ..Script::default() }).await;
+    let details = client(&fake.url()).details(&tiny()).await.unwrap();
+    let shape = details.shape.expect("told at length");
+    assert_eq!(shape.heads_kv, PerLayer::Each(vec![0, 2, 0, 2]));
+    assert_eq!((shape.vocabulary, shape.weights.total()), (100, Bytes::new(12_800)));
+    let body = json!({"model": "tiny-f16:latest", "verbose": true});
+    assert_eq!(last_post(&fake), ("/api/show".to_owned(), body));
+}
+
+/// A weights file's header: two layers, one tensor.
+fn header() -> Vec<u8> {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+    bytes.extend([1_u64, 3].iter().flat_map(|count| count.to_le_bytes()));
+    bytes.extend([text("general.architecture"), vec![8, 0, 0, 0], text("llama")].concat());
+    for (key, count) in [("llama.block_count", 2_u32), ("llama.embedding_length", 64)] {
+        bytes.extend([text(key), vec![4, 0, 0, 0], count.to_le_bytes().to_vec()].concat());
+    }
+    bytes.extend([text("token_embd.weight"), vec![2, 0, 0, 0]].concat());
+    bytes.extend([64_u64, 100].iter().flat_map(|length| length.to_le_bytes()));
+    bytes.extend([vec![1, 0, 0, 0], vec![0; 8]].concat());
+    bytes
+}
+
+#[tokio::test]
+async fn what_the_server_does_not_tell_is_read_from_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("blobs")).unwrap();
+    let blob = format!("sha256-{}", "ab".repeat(32));
+    std::fs::write(folder.path().join("blobs").join(blob), header()).unwrap();
+    // As servers of before it was told: no tensors, or next to nothing.
+    let mut bare = of_layers(json!(2), json!(null));
+    bare["tensors"] = json!(null);
+    let mut empty = bare.clone();
+    empty["model_info"] = json!({});
+    let held_back = of_layers(json!(null), json!(null));
+    for said in [bare, empty, held_back] {
+        let show = Some([said.clone(), said]);
+        let fake = start(Script { show, ..Script::default() }).await;
+        let with = |model_folders| {
+            let settings = Settings { model_folders, ..Settings::default() };
+            Ollama::new(HostAddress::parse(&fake.url()).0, settings)
+        };
+        let details = with(vec![folder.path().to_owned()]).details(&tiny()).await.unwrap();
+        let shape = details.shape.expect("the file tells it");
+        assert_eq!((shape.layers, shape.weights.total()), (2, Bytes::new(12_800)));
+        let details = with(Vec::new()).details(&tiny()).await.unwrap();
+        assert!(details.shape.is_none_or(|shape| shape.weights.tensors.is_empty()));
+    }
 }
 
 #[tokio::test]

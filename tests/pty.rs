@@ -169,6 +169,24 @@ impl Drop for Session {
     }
 }
 
+/// The answer comes late, among keys, and parted: as over a slow line.
+#[test]
+fn a_light_terminal_is_told_apart_and_no_key_is_lost_by_it() {
+    let mut session = Session::painted(&[]);
+    let asked =
+        session.seen.lock().unwrap().bytes.windows(8).any(|seen| seen == b"\x1b]11;?\x1b\\");
+    assert!(asked, "the terminal was asked for its background");
+    let ink = |screen: &vt100::Screen| screen.cell(0, 3).map(vt100::Cell::fgcolor);
+    let on_dark = session.screen(ink);
+    session.press("2\x1b]11;rgb:ffff/ff");
+    session.wait_for_text("more installed");
+    session.press("ff/ffff\x1b\\4");
+    session.wait_for("other colours", |screen| ink(screen) != on_dark);
+    session.wait_for_text("events 1");
+    let is_typing = session.screen(|screen| screen.contents().contains("ffff"));
+    assert!(!is_typing, "nothing of the answer was taken for keys");
+}
+
 #[test]
 fn q_quits_and_the_terminal_is_as_it_was() {
     let mut session = Session::painted(&[]);

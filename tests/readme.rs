@@ -83,6 +83,10 @@ impl Home {
             command.env("PLIMSOLL_RULES_GRACE", "0s");
             command.args(["--once"].iter().filter(|_| !has("--once")));
         }
+        if has("watch") && !has("--until") {
+            // A machine under load may never be calm; the simulated one begins so.
+            command.args(["--demo", "--until", "normal"]);
+        }
         if has("service") && !has("status") {
             command.arg("--yes");
         }
@@ -93,13 +97,24 @@ impl Home {
 /// A machine under load is at no level we could know.
 fn accepts(arguments: &[String], code: Option<i32>) -> bool {
     let first = arguments.iter().map(String::as_str).find(|word| !word.starts_with("--"));
+    let is_demo = arguments.iter().any(|word| word == "--demo");
     match first {
-        Some("status") if arguments.iter().any(|word| word == "--demo") => code == Some(0),
+        Some("status") if is_demo => code == Some(0),
         Some("status") => matches!(code, Some(0 | 10 | 11 | 12)),
         Some("guard") => matches!(code, Some(0 | 10 | 11 | 12)),
+        Some("fit") if is_demo => matches!(code, Some(0 | 20..=24)),
+        Some("load" | "recommend") if is_demo => code == Some(0),
+        // Nobody tells what is installed or loaded.
+        Some("models") => code == Some(if is_demo { 0 } else { 1 }),
+        Some("fit" | "load" | "recommend") => code == Some(1),
+        Some("components" | "why" | "events" | "watch") => code == Some(0),
+        Some("unload" | "cleanup" | "keep" | "pin" | "priority") if is_demo => code == Some(0),
+        // No server is here, and so nothing to free.
+        Some("unload") => code == Some(1),
+        Some("cleanup" | "completions") => code == Some(0),
         // Nothing is started here, so nothing guards.
         Some("service") if arguments.iter().any(|word| word == "status") => code == Some(1),
-        Some("config" | "record" | "service" | "simulate") => code == Some(0),
+        Some("accuracy" | "config" | "record" | "service" | "simulate") => code == Some(0),
         // The dashboard, without a terminal.
         _ => code == Some(2),
     }

@@ -60,7 +60,7 @@ fn at_rest(tick: u64) -> Sample {
         parent: 1,
         name: format!("program-{number}"),
         role: match number {
-            0 => ProcessRole::Server { host: None, listens: Some(true) },
+            0 => ProcessRole::Server { host: None, listens: Some(true), environment: Vec::new() },
             1 => ProcessRole::Runner(Box::new(runner_arguments())),
             _ => ProcessRole::Other,
         },
@@ -394,8 +394,9 @@ fn any_memory() -> impl Strategy<Value = Memory> {
 
 fn any_process(pid: u32) -> impl Strategy<Value = Process> {
     let role = prop_oneof![
-        (of("[a-z0-9.:]{1,9}"), of(any::<bool>()))
-            .prop_map(|(host, listens)| ProcessRole::Server { host, listens }),
+        (of("[a-z0-9.:]{1,9}"), of(any::<bool>())).prop_map(|(host, listens)| {
+            ProcessRole::Server { host, listens, environment: Vec::new() }
+        }),
         Just(ProcessRole::Runner(Box::new(runner_arguments()))),
         Just(ProcessRole::Other),
     ];

@@ -47,6 +47,7 @@ fn given() -> impl Strategy<Value = Given> {
 
 fn model(index: usize, given: &Given) -> ModelView {
     ModelView {
+        course: None,
         name: ModelName::new(format!("m{index}:1b")),
         runtime: 0,
         state: ModelState::Ready,
@@ -72,6 +73,7 @@ fn program(index: usize, given: &Given) -> Component {
     let key = ProcessKey { pid: 1000 + index as u32, started: 1 };
     let deeds = [Deed::Pause, Deed::Stop, Deed::Term, Deed::Kill];
     Component {
+        course: None,
         id: format!("process:p{index}"),
         name: format!("p{index}"),
         kind: ComponentKind::Process,

@@ -1,8 +1,16 @@
 //! Rules in virtual time: what they say, ask and do, when they hold back, and
 //! what is taken back again.
 
+#[path = "rules/causes.rs"]
+mod causes;
+#[path = "rules/components.rs"]
+mod components;
+#[path = "rules/kill_switch.rs"]
+mod kill_switch;
 #[path = "support/machine.rs"]
 mod machine;
+#[path = "rules/returns.rs"]
+mod returns;
 
 use std::time::Duration;
 
@@ -16,6 +24,7 @@ use plimsoll::domain::{
 };
 use plimsoll::engine::input::{ComponentRule, Configured, Effect, Input, Past, Settings};
 use plimsoll::engine::link::{Attention, Command, PlanRequest, Reply};
+use plimsoll::policy::fit::FitSettings;
 use plimsoll::policy::limits::Profile;
 use plimsoll::policy::rules::{KillSwitch, Rules};
 
@@ -402,358 +411,6 @@ fn own_commands_run_once_while_a_level_stands() {
     assert_eq!((&ended.result, ended.output.as_deref()), (&Verdict::Done, Some("12 files gone")));
 }
 
-fn backup() -> Group {
-    Group {
-        kind: GroupKind::Container { id: "c".repeat(64) },
-        name: "backup".into(),
-        used: Some(Bytes::gib(1)),
-        swapped: None,
-        limit: Some(Bytes::gib(4)),
-        oom_kills: None,
-        stalled: None,
-        is_paused: false,
-    }
-}
-
-fn with_backup(actions: Vec<Measure>, rules: Rules, past: Past) -> Machine {
-    let named = ComponentRule {
-        pattern: "container:backup".into(),
-        actions,
-        limit: Some(Bytes::gib(2)),
-        ..ComponentRule::default()
-    };
-    let settings = Settings { components: vec![named], ..with_rules(rules) };
-    let mut machine = Machine::with(settings, past);
-    machine.groups = vec![backup()];
-    machine.seconds(6);
-    machine
-}
-
-/// The order carried out in this tick, answered by "done".
-fn answer_orders(machine: &mut Machine) -> Vec<Deed> {
-    let orders: Vec<(ActionId, Deed)> = machine
-        .effects
-        .iter()
-        .filter_map(|effect| match effect {
-            Effect::Act { action, order: Order::Deed { deed, .. } } => {
-                Some((*action, deed.clone()))
-            }
-            _ => None,
-        })
-        .collect();
-    for (action, _) in &orders {
-        machine.input(Input::Performed { action: *action, result: Ok(None) });
-    }
-    orders.into_iter().map(|(_, deed)| deed).collect()
-}
-
-fn deeds_over(machine: &mut Machine, seconds: u64) -> Vec<Deed> {
-    let mut deeds = Vec::new();
-    for _ in 0..seconds {
-        machine.seconds(1);
-        for deed in answer_orders(machine) {
-            machine.groups[0].is_paused = deed == Deed::Pause;
-            deeds.push(deed);
-        }
-    }
-    deeds
-}
-
-#[test]
-fn what_was_paused_goes_on_after_recovery() {
-    let mut machine = with_backup(vec![Measure::Pause], rules(RuleMode::Act), Past::default());
-    machine.used = 85.0;
-    assert_eq!(deeds_over(&mut machine, 60), [Deed::Pause]);
-    machine.used = 50.0;
-    assert_eq!(deeds_over(&mut machine, 60), []);
-    assert_eq!(deeds_over(&mut machine, 60), [Deed::Resume]);
-}
-
-#[test]
-fn what_is_paused_and_limited_is_not_limited_again() {
-    let measures = vec![Measure::Pause, Measure::Limit];
-    let mut machine = with_backup(measures, rules(RuleMode::Act), Past::default());
-    machine.used = 85.0;
-    let mut deeds = Vec::new();
-    for _ in 0..120 {
-        machine.seconds(1);
-        for deed in answer_orders(&mut machine) {
-            machine.groups[0].is_paused |= deed == Deed::Pause;
-            deeds.push(deed);
-        }
-    }
-    assert_eq!(deeds, [Deed::Pause, Deed::Limit { to: Bytes::gib(2) }]);
-    let backup = machine.snapshot.components.value.iter().find(|c| c.name == "backup").unwrap();
-    assert_eq!(backup.state.as_deref(), Some("paused, limited"));
-}
-
-#[test]
-fn what_is_to_be_taken_back_is_on_disk_before_it_is_done() {
-    let mut machine = with_backup(vec![Measure::Limit], rules(RuleMode::Act), Past::default());
-    machine.used = 85.0;
-    let mut found = None;
-    for _ in 0..10 {
-        machine.seconds(1);
-        let place = |wanted: fn(&Effect) -> bool| machine.effects.iter().position(wanted);
-        let owed = place(|effect| matches!(effect, Effect::Owe(_)));
-        let journalled = place(|effect| matches!(effect, Effect::Journal { .. }));
-        let done = place(|effect| matches!(effect, Effect::Act { .. }));
-        if let (Some(owed), Some(journalled), Some(done)) = (owed, journalled, done) {
-            assert!(owed < journalled && journalled < done);
-            found = machine.effects.get(owed).cloned();
-            break;
-        }
-    }
-    let Some(Effect::Owe(debt)) = found else { panic!("nothing is owed") };
-    assert_eq!(debt.undo, Deed::Unlimit { to: Some(Bytes::gib(4)) });
-}
-
-#[test]
-fn a_debt_of_an_earlier_run_is_paid_even_by_rules_that_only_observe() {
-    let debt = Debt {
-        component: "container:backup".into(),
-        name: "backup".into(),
-        target: backup().target(),
-        undo: Deed::Resume,
-    };
-    let past = Past { debts: vec![debt.clone()], ..Past::default() };
-    let mut machine = with_backup(vec![Measure::Pause], rules(RuleMode::Observe), past);
-    machine.groups[0].is_paused = true;
-    let mut settled = false;
-    for _ in 0..70 {
-        machine.seconds(1);
-        let deeds = answer_orders(&mut machine);
-        settled |= machine.effects.contains(&Effect::Settle(debt.clone()));
-        assert!(deeds.is_empty() || deeds == [Deed::Resume]);
-    }
-    assert!(settled);
-}
-
-#[test]
-fn only_what_the_config_names_and_allows_is_touched() {
-    let stop = with_backup(vec![Measure::Stop], rules(RuleMode::Act), Past::default());
-    let allowed = &stop.snapshot.components.value.iter().find(|c| c.name == "backup").unwrap();
-    assert_eq!(allowed.allowed, [Deed::Stop]);
-    let mut machine = with_backup(Vec::new(), rules(RuleMode::Act), Past::default());
-    machine.used = 97.0;
-    assert_eq!(deeds_over(&mut machine, 40), []);
-    // Nor does a front end get what the config does not allow.
-    let action = Action::Component {
-        id: "container:backup".into(),
-        name: "backup".into(),
-        target: backup().target(),
-        deed: Deed::Stop,
-    };
-    let mut plan = plimsoll::domain::Plan {
-        purpose: Purpose::Asked,
-        target: None,
-        steps: Vec::new(),
-        kept: Vec::new(),
-    };
-    let reason = String::new();
-    plan.steps.push(plimsoll::domain::Step { action, expected: None, reason });
-    assert!(matches!(machine.ask(Command::CarryOut { plan }), Reply::Refused { .. }));
-}
-
-#[test]
-fn a_stop_goes_beyond_light_and_not_beyond_aggressive() {
-    let mut machine = with_backup(vec![Measure::Stop], rules(RuleMode::Act), Past::default());
-    machine.used = 85.0;
-    assert_eq!(deeds_over(&mut machine, 40), []);
-    machine.used = 92.0;
-    assert_eq!(deeds_over(&mut machine, 10), [Deed::Stop]);
-}
-
-#[test]
-fn undo_starts_again_what_a_cleanup_stopped_with_its_own_command() {
-    let words = vec!["/bin/start".to_owned(), "backup".to_owned()];
-    let named = ComponentRule {
-        pattern: "container:backup".into(),
-        actions: vec![Measure::Stop],
-        load: words.clone(),
-        ..ComponentRule::default()
-    };
-    let settings = Settings { components: vec![named], ..with_rules(rules(RuleMode::Act)) };
-    let mut machine = Machine::with(settings, Past::default());
-    machine.groups = vec![backup()];
-    machine.seconds(6);
-    machine.used = 92.0;
-    assert_eq!(deeds_over(&mut machine, 10), [Deed::Stop]);
-    machine.groups.clear();
-    machine.used = 50.0;
-    machine.seconds(30);
-    let request = PlanRequest::Undo;
-    let Reply::Plan { plan } = machine.ask(Command::Propose { request }) else { panic!("no plan") };
-    assert_eq!(plan.text(), "start backup (1.0 GiB)");
-    // A front end cannot have another command run in its stead.
-    let mut forged = plan.clone();
-    let Action::Component { deed, .. } = &mut forged.steps[0].action else { panic!("no deed") };
-    *deed = Deed::Load { words: vec!["/bin/other".into()] };
-    let refused = machine.ask(Command::CarryOut { plan: forged });
-    assert!(matches!(refused, Reply::Refused { .. }), "{refused:?}");
-    assert_eq!(machine.ask(Command::CarryOut { plan }), Reply::Accepted);
-    assert_eq!(answer_orders(&mut machine), [Deed::Load { words }]);
-}
-
-fn hog(pid: u32, mib: u64) -> plimsoll::domain::Process {
-    let key = ProcessKey { pid, started: u64::from(pid) };
-    let mut hog = machine::runner(key, 1, 'f', mib);
-    hog.role = plimsoll::domain::ProcessRole::Other;
-    hog.name = "hog".into();
-    hog
-}
-
-fn with_kill_switch(mode: RuleMode, actions: Vec<Measure>) -> Machine {
-    let mut rules = rules(RuleMode::Off);
-    let sustained = Duration::from_secs(10);
-    rules.kill_switch = Some(KillSwitch { mode, used: Percent::new(98.0), sustained });
-    let pattern = "process:hog".to_owned();
-    let named = ComponentRule { pattern, actions, ..ComponentRule::default() };
-    let settings = Settings { components: vec![named], ..with_rules(rules) };
-    let mut machine = Machine::with(settings, Past::default());
-    machine.named = vec![hog(50, 900), hog(60, 2000)];
-    machine.seconds(6);
-    machine
-}
-
-fn killed(machine: &mut Machine, seconds: u64) -> Vec<(u32, Deed)> {
-    let mut killed = Vec::new();
-    for _ in 0..seconds {
-        machine.seconds(1);
-        let orders: Vec<_> = machine
-            .effects
-            .iter()
-            .filter_map(|effect| match effect {
-                Effect::Act {
-                    action,
-                    order: Order::Deed { target: Target::Process { key }, deed, .. },
-                } => Some((*action, *key, deed.clone())),
-                _ => None,
-            })
-            .collect();
-        for (action, key, deed) in orders {
-            killed.push((key.pid, deed));
-            machine.input(Input::Performed { action, result: Ok(None) });
-            machine.named.retain(|process| process.key != key);
-        }
-    }
-    killed
-}
-
-#[test]
-fn the_kill_switch_must_be_sustained_ends_the_largest_and_stops_after_two() {
-    let both = vec![Measure::Term, Measure::Kill];
-    let mut machine = with_kill_switch(RuleMode::Act, both.clone());
-    machine.used = 99.0;
-    assert_eq!(killed(&mut machine, 8), []);
-    assert_eq!(killed(&mut machine, 5), [(60, Deed::Term)]);
-    assert_eq!(killed(&mut machine, 12), [], "not within its pause");
-    machine.named.push(hog(70, 3000));
-    assert_eq!(killed(&mut machine, 60).len(), 1);
-    assert!(machine.told().iter().any(|line| line.contains("it stops")), "{:?}", machine.told());
-    assert_eq!(killed(&mut machine, 120), []);
-}
-
-#[test]
-fn the_kill_switch_is_off_and_harmless_unless_asked_for() {
-    let mut off = with_kill_switch(RuleMode::Off, vec![Measure::Kill]);
-    off.used = 99.5;
-    assert_eq!(killed(&mut off, 60), []);
-    let mut unnamed = with_kill_switch(RuleMode::Act, Vec::new());
-    unnamed.used = 99.5;
-    assert_eq!(killed(&mut unnamed, 60), []);
-    let mut brief = with_kill_switch(RuleMode::Act, vec![Measure::Kill]);
-    for _ in 0..5 {
-        brief.used = 99.5;
-        assert_eq!(killed(&mut brief, 8), []);
-        brief.used = 90.0;
-        assert_eq!(killed(&mut brief, 2), []);
-    }
-}
-
-#[test]
-fn undo_loads_again_what_the_last_cleanup_unloaded_if_it_fits() {
-    let (mut machine, keys) = with_two_models(rules(RuleMode::Off), 10);
-    let propose = |machine: &mut Machine, request| match machine.ask(Command::Propose { request }) {
-        Reply::Plan { plan } => plan,
-        other => panic!("no plan: {other:?}"),
-    };
-    let all = propose(&mut machine, PlanRequest::UnloadAll);
-    machine.ask(Command::CarryOut { plan: all });
-    for (name, key) in ["old:1b", "young:1b"].into_iter().zip(keys) {
-        goes(&mut machine, name, key, 50.0);
-    }
-    machine.seconds(3);
-    let undo = propose(&mut machine, PlanRequest::Undo);
-    assert_eq!(undo.text(), "load old:1b (1.6 GiB), load young:1b (1.6 GiB)");
-    assert_eq!(undo.expected(), Bytes::ZERO, "a load frees nothing");
-    machine.used = 70.0;
-    machine.seconds(2);
-    let tight = propose(&mut machine, PlanRequest::Undo);
-    assert_eq!(tight.text(), "load old:1b (1.6 GiB)");
-    assert_eq!(tight.kept[0].reason, "it needs 3.1 GiB, and 1.6 GiB are left");
-    machine.ask(Command::CarryOut { plan: tight });
-    let loaded = machine.effects.iter().find_map(|effect| match effect {
-        Effect::Load { model, options, .. } => Some((model.short().to_owned(), options.context)),
-        _ => None,
-    });
-    assert_eq!(loaded, Some(("old:1b".into(), Some(4096))));
-}
-
-#[test]
-fn a_runner_that_has_grown_is_recycled_when_idle() {
-    let mut rules = rules(RuleMode::Act);
-    rules.recycle_growth = Some(Bytes::gib(1));
-    let mut machine = machine(rules);
-    let key = machine.load("tiny:1b", 'a', 1000);
-    machine.seconds(10);
-    machine.runners[0].memory.anonymous = Some(Bytes::mib(2500));
-    for _ in 0..20 {
-        machine.work(key, 500);
-        machine.seconds(1);
-    }
-    assert_eq!(until_unload(&mut machine, 50), [""; 0], "not idle for long");
-    assert_eq!(until_unload(&mut machine, 15), ["tiny:1b"]);
-    machine.unlist("tiny:1b");
-    machine.end_runner(key);
-    let mut loads = Vec::new();
-    for _ in 0..5 {
-        machine.seconds(1);
-        loads.extend(machine.effects.iter().filter_map(|effect| match effect {
-            Effect::Load { options, .. } => options.context,
-            _ => None,
-        }));
-    }
-    assert_eq!(loads, [4096]);
-}
-
-#[test]
-fn the_preload_list_is_loaded_at_normal_and_only_if_it_fits() {
-    let mut rules = rules(RuleMode::Act);
-    rules.preload = vec![ModelName::new("huge:70b"), ModelName::new("tiny:1b")];
-    let mut machine = machine(rules);
-    machine.install("huge:70b", 'a');
-    machine.install("tiny:1b", 'b');
-    machine.installed[0].disk = Some(Bytes::gib(40));
-    machine.installed[1].disk = Some(Bytes::gib(1));
-    let mut loads = Vec::new();
-    let watch = |machine: &mut Machine, seconds, loads: &mut Vec<String>| {
-        for _ in 0..seconds {
-            machine.seconds(1);
-            loads.extend(machine.effects.iter().filter_map(|effect| match effect {
-                Effect::Load { model, .. } => Some(model.short().to_owned()),
-                _ => None,
-            }));
-        }
-    };
-    machine.used = 85.0;
-    watch(&mut machine, 90, &mut loads);
-    assert_eq!(loads, [""; 0]);
-    machine.used = 50.0;
-    watch(&mut machine, 200, &mut loads);
-    assert_eq!(loads, ["tiny:1b"], "the first does not fit, and once is enough");
-}
-
 #[test]
 fn hooks_are_told_of_levels_and_actions() {
     let hook = |on_level, on_action, name: &str| Hook {
@@ -793,6 +450,8 @@ fn a_new_config_counts_at_once() {
     machine.used = 85.0;
     machine.seconds(10);
     let configured = Configured {
+        fit: Default::default(),
+        tastes: Default::default(),
         note: "config read again: 1 change".into(),
         interval: Some(Duration::from_secs(1)),
         regime_for: regime(Profile::Linux15, rules(RuleMode::Act)),
@@ -801,6 +460,32 @@ fn a_new_config_counts_at_once() {
     };
     machine.input(Input::Configured(Box::new(configured)));
     assert_eq!(until_unload(&mut machine, 2), ["old:1b"]);
+}
+
+#[test]
+fn a_new_config_changes_what_verdicts_and_recommendations_rest_on() {
+    let mut machine = machine(rules(RuleMode::Observe));
+    machine.install_sized("small:1b", 'a', 500);
+    let attention = Attention { fits: true, ..Attention::default() };
+    machine.ask(Command::Attend { attention });
+    machine.seconds(40);
+    let context = |machine: &mut Machine| {
+        let snapshot = machine.state.snapshot();
+        let fits = &snapshot.fits.value;
+        fits.of(&ModelName::new("small:1b")).expect("it is judged").settings.context
+    };
+    assert_eq!(context(&mut machine), 4096);
+    let configured = Configured {
+        fit: FitSettings { context: Some(2048), ..FitSettings::default() },
+        tastes: Default::default(),
+        note: "config read again: 1 change".into(),
+        interval: None,
+        regime_for: regime(Profile::Linux15, rules(RuleMode::Observe)),
+        components: Vec::new(),
+        hooks: Vec::new(),
+    };
+    machine.input(Input::Configured(Box::new(configured)));
+    assert_eq!(context(&mut machine), 2048);
 }
 
 #[test]
@@ -832,59 +517,6 @@ fn what_cannot_be_looked_into_is_closed_after_a_while() {
 }
 
 #[test]
-fn why_names_signals_movers_and_what_would_help() {
-    let (mut machine, _) = with_two_models(rules(RuleMode::Off), 60);
-    machine.runners[1].memory.anonymous = Some(Bytes::mib(2600));
-    machine.used = 85.0;
-    machine.seconds(10);
-    let Reply::Why { why } = machine.ask(Command::Why) else { panic!("no answer") };
-    assert_eq!(why.level, Level::Warning);
-    assert!(why.signals.iter().any(|signal| signal.level == Level::Warning));
-    let movers: Vec<_> = why.movers.iter().map(|mover| mover.name.as_str()).collect();
-    assert_eq!(movers[0], "young:1b");
-    let help: Vec<_> = why.help.iter().map(|help| (help.frees, help.is_enough)).collect();
-    let expected = [(Some(Bytes::mib(1600)), true), (Some(Bytes::mib(2600)), true)];
-    assert_eq!(help, expected);
-}
-
-#[test]
-fn a_process_seen_for_the_first_time_has_not_grown() {
-    let (mut machine, _) = with_two_models(rules(RuleMode::Off), 60);
-    let mut process = machine.runners[0].clone();
-    process.key.pid += 4000;
-    process.name = "browser".into();
-    process.role = plimsoll::domain::ProcessRole::Other;
-    machine.others = vec![process];
-    machine.seconds(40);
-    let grown = |machine: &mut Machine| {
-        let Reply::Why { why } = machine.ask(Command::Why) else { panic!("no answer") };
-        why.movers.iter().any(|mover| mover.name == "browser")
-    };
-    assert!(machine.snapshot.components.value.iter().any(|c| c.name == "browser"));
-    assert!(!grown(&mut machine));
-    machine.others[0].memory.anonymous = Some(Bytes::gib(5));
-    machine.seconds(1);
-    assert!(grown(&mut machine));
-    // What leaves the list because nobody looks has given nothing back.
-    machine.others.clear();
-    machine.seconds(1);
-    assert!(!grown(&mut machine));
-}
-
-#[test]
-fn a_runner_that_becomes_a_model_has_not_grown() {
-    let mut machine = machine(rules(RuleMode::Off));
-    machine.start_runner('a', 1600);
-    machine.seconds(20);
-    machine.install("tiny:1b", 'a');
-    machine.list("tiny:1b", 1600);
-    machine.seconds(40);
-    assert_eq!(machine.state_of("tiny:1b"), Some("ready"));
-    let Reply::Why { why } = machine.ask(Command::Why) else { panic!("no answer") };
-    assert_eq!(why.movers, []);
-}
-
-#[test]
 fn the_rules_are_drawn_up_only_while_somebody_looks() {
     let (mut machine, _) = with_two_models(rules(RuleMode::Observe), 10);
     assert_eq!(machine.snapshot.policy, None);
@@ -899,31 +531,6 @@ fn the_rules_are_drawn_up_only_while_somebody_looks() {
     assert_eq!(view.day.level_changes, 1);
     machine.ask(Command::Attend { attention: Attention::default() });
     assert_eq!(machine.snapshot.policy, None);
-}
-
-#[test]
-fn what_a_load_drives_out_is_charged_to_it() {
-    let mut machine = machine(rules(RuleMode::Off));
-    let swap = |mib| plimsoll::domain::sample::Swap { total: Bytes::gib(8), used: Bytes::mib(mib) };
-    machine.swap = Some(swap(100));
-    machine.install("tiny:1b", 'a');
-    machine.load("calm:1b", 'b', 500);
-    machine.seconds(20);
-    machine.start_runner('a', 800);
-    machine.seconds(2);
-    machine.swap = Some(swap(400));
-    machine.seconds(2);
-    machine.list("tiny:1b", 800);
-    machine.seconds(4);
-    let grown = |machine: &Machine, name: &str| {
-        machine.snapshot.model(&ModelName::new(name)).unwrap().swap_growth
-    };
-    assert_eq!(grown(&machine, "tiny:1b"), Some(Bytes::mib(300)));
-    assert_eq!(grown(&machine, "calm:1b"), None);
-    machine.seconds(20);
-    machine.swap = Some(swap(900));
-    machine.seconds(5);
-    assert_eq!(grown(&machine, "tiny:1b"), Some(Bytes::mib(300)), "not what comes later");
 }
 
 #[test]

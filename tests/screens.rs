@@ -5,9 +5,12 @@
 mod guarded;
 #[path = "support/snapshots.rs"]
 mod snapshots;
+#[path = "support/verdicts.rs"]
+mod verdicts;
 
 use plimsoll::domain::bytes::Bytes;
 use plimsoll::domain::component::{Footprint, FootprintSource};
+use plimsoll::domain::fit::FitQuestion;
 use plimsoll::domain::level::Level;
 use plimsoll::domain::model::ModelName;
 use plimsoll::domain::plan::{
@@ -15,13 +18,14 @@ use plimsoll::domain::plan::{
 };
 use plimsoll::domain::process::ProcessKey;
 use plimsoll::domain::rule::RuleMode;
+use plimsoll::domain::shape::KvType;
 use plimsoll::domain::snapshot::Snapshot;
 use plimsoll::domain::time::Monotonic;
 use plimsoll::tui::keymap::Keymap;
 use plimsoll::tui::scene::Scene;
 use plimsoll::tui::state::{
-    Abilities, Colors, Dialog, InputMode, Page, PlanView, Rule, SettingView, Subject, Toast, Tone,
-    Ui, WhyView,
+    Abilities, Colors, Dialog, InputMode, NoRoom, Page, PlanView, Rule, SettingView, Subject,
+    Toast, Tone, Ui, WhyView,
 };
 use plimsoll::tui::theme::{Role, Theme, Themes};
 use plimsoll::tui::views;
@@ -120,6 +124,7 @@ fn every_page_of_a_busy_machine() {
     for page in Page::ALL {
         let machine = match page {
             Page::Policy => guarded::guarded(),
+            Page::Models => verdicts::judged(),
             _ => snapshots::busy_machine(),
         };
         check(page.title(), &machine, &selected(page), &SIZES);
@@ -133,6 +138,7 @@ fn every_page_in_ascii_without_colour() {
         let ui = selected(page);
         let machine = match page {
             Page::Policy => guarded::asking(),
+            Page::Models => verdicts::judged(),
             _ => snapshots::busy_machine(),
         };
         let buffer = draw(&machine, &ui, &theme, (80, 24));
@@ -214,7 +220,7 @@ fn dialogs() -> Vec<(&'static str, Dialog)> {
             },
         ),
         ("keep", Dialog::Keep { model: model.clone(), chosen: 2 }),
-        ("load", Dialog::Load { model: model.clone(), chosen: 6 }),
+        ("load", Dialog::Load { model: model.clone(), chosen: 6, is_asked: false }),
         ("end_runner", Dialog::EndRunner { process, name: "llama-server".into() }),
         ("details_model", Dialog::Details(Subject::Model(model.clone()))),
         ("details_component", Dialog::Details(Subject::Component("process:firefox".into()))),
@@ -230,6 +236,101 @@ fn every_dialog() {
         let mut ui = selected(Page::Overview);
         ui.dialog = Some(dialog);
         check(&format!("dialog_{name}"), &snapshots::busy_machine(), &ui, &[(80, 24)]);
+    }
+}
+
+/// A gaze that considers this model.
+fn considering(page: Page, model: &str) -> Ui {
+    let mut ui = selected(page);
+    if page == Page::Models {
+        ui.models.selected = Some(model.into());
+    }
+    ui.considered = Some(ModelName::new(model));
+    ui
+}
+
+/// One of each verdict, as the row under the cursor.
+const JUDGED: [(&str, &str); 7] = [
+    ("fits", "gemma3:1b"),
+    ("learned", "nomic-embed-text"),
+    ("after_unload", "phi4-mini:3.8b"),
+    ("smaller", "qwen3:1.7b"),
+    ("after_freeing", "mistral:7b"),
+    ("never", "llama3.3:70b"),
+    ("unknown", "smollm2:135m"),
+];
+
+#[test]
+fn each_verdict_stands_with_its_sum() {
+    let machine = verdicts::judged();
+    for (name, model) in JUDGED {
+        let sizes = if name == "fits" { &SIZES[..] } else { &SIZES[1..2] };
+        check(&format!("judged_{name}"), &machine, &considering(Page::Models, model), sizes);
+    }
+}
+
+#[test]
+fn a_dial_and_what_is_foreseen_are_seen() {
+    let machine = verdicts::judged();
+    let mut ui = considering(Page::Models, "gemma3:1b");
+    ui.dial = Some(FitQuestion {
+        context: Some(32_768),
+        kv_type: Some(KvType::Q8_0),
+        ..FitQuestion::plain(ModelName::new("gemma3:1b"))
+    });
+    check("dialled", &machine, &ui, &SIZES);
+    check("overview_judged", &machine, &considering(Page::Overview, "gemma3:1b"), &SIZES);
+    check("events_judged", &machine, &selected(Page::Events), &SIZES[..2]);
+    check("components_judged", &machine, &selected(Page::Components), &SIZES);
+}
+
+#[test]
+fn a_ghost_reads_without_colour() {
+    let ui = considering(Page::Overview, "gemma3:1b");
+    let text = text_of(&draw(&verdicts::judged(), &ui, &ascii(), (80, 24)));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[2].contains("///"), "{text}");
+    assert!(lines[4].contains("ghost gemma3:1b ~+1.6 GiB > critical"), "{text}");
+    let without =
+        text_of(&draw(&verdicts::judged(), &selected(Page::Overview), &ascii(), (80, 24)));
+    assert!(!without.lines().nth(2).is_some_and(|bar| bar.contains("//")), "{without}");
+}
+
+fn load_dialogs() -> Vec<(&'static str, Dialog)> {
+    let no_room = |plan| NoRoom {
+        keep: Keep::For(std::time::Duration::from_secs(300)),
+        context: None,
+        fit: Box::new(verdicts::phi()),
+        plan,
+    };
+    let load =
+        |model: &str, is_asked| Dialog::Load { model: ModelName::new(model), chosen: 1, is_asked };
+    let fit = |model: &str| Dialog::Fit(ModelName::new(model));
+    vec![
+        ("load_fits", load("gemma3:1b", false)),
+        ("load_lacks", load("phi4-mini:3.8b", false)),
+        ("load_asked", load("smollm2:135m", true)),
+        ("no_room", Dialog::NoRoom(no_room(Some(verdicts::room())))),
+        ("no_room_at_all", Dialog::NoRoom(no_room(None))),
+        ("force", Dialog::Force(no_room(None))),
+        ("fit", fit("gemma3:1b")),
+        ("fit_learned", fit("nomic-embed-text")),
+        ("fit_never", fit("llama3.3:70b")),
+        ("fit_loaded", fit("llama3.2:3b")),
+        ("fit_unknown", fit("smollm2:135m")),
+    ]
+}
+
+#[test]
+fn every_dialog_of_a_load() {
+    for (name, dialog) in load_dialogs() {
+        let sizes: &[(u16, u16)] = match name {
+            "load_lacks" | "no_room" | "fit" => &SIZES,
+            _ => &SIZES[1..2],
+        };
+        let mut ui = selected(Page::Models);
+        ui.dialog = Some(dialog);
+        check(&format!("dialog_{name}"), &verdicts::judged(), &ui, sizes);
     }
 }
 
@@ -360,8 +461,7 @@ fn a_running_plan_and_what_came_of_it() {
 #[test]
 fn only_the_level_line_is_set_in_its_colour() {
     let levels = [Role::Normal, Role::Warning, Role::Critical, Role::Emergency];
-    let machines =
-        [snapshots::busy_machine(), snapshots::mac(), snapshots::calm(), guarded::asking()];
+    let machines = [verdicts::judged(), snapshots::mac(), snapshots::calm(), guarded::asking()];
     for snapshot in machines {
         for page in Page::ALL {
             let buffer = draw(&snapshot, &gaze(page), &Theme::role_map(true), (120, 36));
@@ -390,8 +490,9 @@ proptest! {
     fn any_page_draws_at_any_size(
         size in prop_oneof![(0..=60_u16, 0..=20_u16), (0..=310_u16, 0..=110_u16)],
         page in prop::sample::select(Page::ALL.to_vec()),
-        machine in 0..10_usize,
-        dialog in prop::option::of(0..25_usize),
+        machine in 0..11_usize,
+        dialog in prop::option::of(0..36_usize),
+        considered in prop::option::of(0..JUDGED.len()),
         unicode in any::<bool>(),
     ) {
         let snapshot = match machine {
@@ -404,11 +505,16 @@ proptest! {
             6 => snapshots::mac(),
             7 => guarded::guarded(),
             8 => guarded::asking(),
+            9 => verdicts::judged(),
             _ => running(),
         };
-        let mut ui = selected(page);
+        let mut ui = match considered {
+            Some(index) => considering(page, JUDGED[index].1),
+            None => selected(page),
+        };
         let mut dialogs = dialogs();
         dialogs.extend(rule_dialogs());
+        dialogs.extend(load_dialogs());
         ui.dialog = dialog.map(|index| dialogs.swap_remove(index).1);
         if machine == 3 {
             ui.mode = InputMode::Palette { typed: String::new(), chosen: 99 };

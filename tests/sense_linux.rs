@@ -46,8 +46,14 @@ fn a_recorded_machine_with_llama_servers_is_read_whole() {
     let table = table(sample);
     let [server] = &table.servers[..] else { panic!("{:?}", table.servers) };
     assert_eq!(server.key, ProcessKey { pid: 12972, started: 812_627 });
-    let role =
-        ProcessRole::Server { host: Some("127.0.0.1:11434".to_owned()), listens: Some(true) };
+    let role = ProcessRole::Server {
+        host: Some("127.0.0.1:11434".to_owned()),
+        listens: Some(true),
+        environment: vec![(
+            "OLLAMA_MODELS".to_owned(),
+            "/usr/share/ollama/.ollama/models".to_owned(),
+        )],
+    };
     assert_eq!(server.role, role);
     let [small, big] = &table.runners[..] else { panic!("{:?}", table.runners) };
     for (runner, blob, port) in [(small, SMALL, 46601), (big, BIG, 44137)] {
@@ -74,6 +80,27 @@ fn a_recorded_machine_with_ollama_runners_is_read() {
     assert_eq!(found.blob.as_ref().map(|blob| blob.as_str()), Some(BIG));
     assert_eq!((found.port, found.in_ollama_folder), (Some(36553), Some(true)));
     assert!(matches!(table.servers[0].role, ProcessRole::Server { listens: None, .. }));
+}
+
+#[test]
+fn a_servers_settings_are_read_once_and_nothing_beside_them() {
+    let tree = Tree::recorded("0.33.0-rc2");
+    let environ = "proc/12972/environ";
+    tree.write(
+        environ,
+        "HOME=/home/a\0OLLAMA_NUM_PARALLEL=4\0OLLAMA_API_KEY=hunter2\0LLAMA_ARG_CACHE_RAM=512\0",
+    );
+    let mut sensors = tree.sensors();
+    let mut settings =
+        |seconds| match &table(sensors.read(&Want::default(), at(seconds))).servers[0].role {
+            ProcessRole::Server { environment, .. } => environment.clone(),
+            other => panic!("{other:?}"),
+        };
+    let expected = [("OLLAMA_NUM_PARALLEL", "4"), ("LLAMA_ARG_CACHE_RAM", "512")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(settings(0), expected);
+    tree.write(environ, "OLLAMA_NUM_PARALLEL=8\0");
+    assert_eq!(settings(1), expected, "no process changes what it was started with");
 }
 
 #[test]

@@ -61,7 +61,12 @@ fn unload(name: &str) -> Command {
 }
 
 fn load(name: &str) -> Command {
-    Command::Load { model: ModelName::new(name), keep: Keep::Default, context: Some(4096) }
+    Command::Load {
+        force: false,
+        model: ModelName::new(name),
+        keep: Keep::Default,
+        context: Some(4096),
+    }
 }
 
 /// What runners hold is in use, beside a share that others do.

@@ -192,7 +192,10 @@ fn runner_server_and_model_are_joined_as_on_a_real_machine() {
     let sample = world.sample(moment(0));
     let table = sample.processes.unwrap();
     let server = &table.servers[0];
-    assert_eq!(server.role, ProcessRole::Server { host: None, listens: Some(true) });
+    assert_eq!(
+        server.role,
+        ProcessRole::Server { host: None, listens: Some(true), environment: Vec::new() }
+    );
     for runner in &table.runners {
         assert_eq!(runner.parent, server.key.pid);
         let ProcessRole::Runner(arguments) = &runner.role else { panic!("not a runner") };

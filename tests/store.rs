@@ -81,7 +81,11 @@ fn first_version(folder: &Path) {
     store.set_choice(Choice { component, pinned: Some(true), priority: None }).unwrap();
     close(store);
     let raw = rusqlite::Connection::open(folder.join(FILE)).unwrap();
-    raw.execute_batch("DROP TABLE debts; PRAGMA user_version = 1;").unwrap();
+    raw.execute_batch(
+        "DROP TABLE debts; DROP TABLE loads; DROP TABLE forecasts; DROP TABLE details;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
 }
 
 fn tables(folder: &Path) -> (u32, Vec<String>) {
@@ -108,8 +112,8 @@ fn a_history_of_the_first_version_is_brought_to_this_one() {
     assert_eq!(restored, seen);
     store.owe(debt("process:x", Deed::Resume)).unwrap();
     close(store);
-    let names = ["choices", "debts", "events", "highest"].map(str::to_owned).to_vec();
-    assert_eq!(tables(folder.path()), (2, names));
+    let names = ["choices", "debts", "details", "events", "forecasts", "highest", "loads"];
+    assert_eq!(tables(folder.path()), (3, names.map(str::to_owned).to_vec()));
     let (store, restored) = open(folder.path());
     assert_eq!(restored.debts, [debt("process:x", Deed::Resume)]);
     assert_eq!(restored.events, seen.events);
@@ -188,6 +192,9 @@ fn everything_is_there_again_after_a_restart() {
     let data = folder.path().join("made/by/us");
     let (store, empty) = open(&data);
     let nothing = Restored {
+        details: Vec::new(),
+        forecasts: Vec::new(),
+        loads: Vec::new(),
         events: vec![],
         next_seq: 1,
         next_action: 1,
@@ -208,6 +215,9 @@ fn everything_is_there_again_after_a_restart() {
 
     let (store, restored) = open(&data);
     let expected = Restored {
+        details: Vec::new(),
+        forecasts: Vec::new(),
+        loads: Vec::new(),
         events: events.to_vec(),
         next_seq: 5,
         next_action: 3,
@@ -376,7 +386,7 @@ fn a_newer_or_foreign_database_is_refused() {
     other.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(other);
     let fault = refusal(folder.path());
-    assert!(matches!(fault, StoreError::Newer { found: 99, known: 2, .. }), "{fault:?}");
+    assert!(matches!(fault, StoreError::Newer { found: 99, known: 3, .. }), "{fault:?}");
 }
 
 #[test]

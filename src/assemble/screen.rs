@@ -31,7 +31,9 @@ pub fn screen(
     let themes = Themes::load(config.paths.themes.as_deref()).context("read the themes")?;
     let abilities = abilities(config, surroundings);
     let theme = theme(config, &themes, (surroundings, abilities))?;
+    let theme_if_light = theme_if_light(config, &themes, (surroundings, abilities));
     Ok(move |link, settings| Start {
+        theme_if_light,
         link,
         settings,
         keymap,
@@ -94,6 +96,21 @@ fn theme(
         let names: Vec<&str> = themes.names().collect();
         config.fault("theme", format!("`{name}` is not a theme")).accepting(names.join(", ")).into()
     })
+}
+
+/// The light theme, where nobody has said whether the terminal is light: it
+/// is then asked. Terminals of few colours have none to tell of.
+fn theme_if_light(
+    config: &LoadedConfig,
+    themes: &Themes,
+    (surroundings, abilities): (&Surroundings, Abilities),
+) -> Option<usize> {
+    let variable = |name: &str| surroundings.variable(name).map(str::to_owned);
+    let is_open = config.origin("theme") == Origin::Default
+        && detect::is_light(variable).is_none()
+        && detect::can_be_asked(variable)
+        && abilities.colors >= Colors::Indexed256;
+    themes.index_of("light").filter(|_| is_open)
 }
 
 fn abilities(config: &LoadedConfig, surroundings: &Surroundings) -> Abilities {

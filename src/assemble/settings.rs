@@ -73,6 +73,8 @@ pub(super) fn settings_at(config: &LoadedConfig, edges: &Edges, total: Bytes) ->
         interval: config.config.interval,
         graph: Duration::from_secs(u64::from(config.config.history.graph_minutes) * 60),
         regime_for: regime_for(config.clone(), total, system()),
+        fit: config.fit_settings(),
+        tastes: config.tastes(),
         components: config.component_rules(),
         hooks: hooks(config),
         may_act: false,
@@ -110,6 +112,8 @@ pub(super) fn configured(config: &LoadedConfig, total: Bytes, note: String) -> C
         note,
         interval: config.config.interval,
         regime_for: regime_for(config.clone(), total, system()),
+        fit: config.fit_settings(),
+        tastes: config.tastes(),
         components: config.component_rules(),
         hooks: hooks(config),
     }

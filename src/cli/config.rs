@@ -11,7 +11,7 @@ use anyhow::{Context, anyhow};
 
 use super::exit::ExitCode;
 use crate::config::check::{Setting, only_host, without_user};
-use crate::config::key::{self, COMPONENTS, HOOKS, KEYS_SECTION};
+use crate::config::key::{self, COMPONENTS, HOOKS, KEYS_SECTION, TAGS_SECTION};
 use crate::config::{
     DEFAULT, Flags, LoadedConfig, Paths, ProfileChoice, Surroundings, examine, load,
 };
@@ -109,7 +109,9 @@ fn shown(loaded: &LoadedConfig, with_origin: bool) -> String {
             None => text.push_str(&format!("#{name}: {}\n", key.unset())),
         }
     }
-    push_bindings(&mut text, &loaded.settings, with_origin);
+    for table in [TAGS_SECTION, KEYS_SECTION] {
+        push_table(&mut text, &loaded.settings, (table, with_origin));
+    }
     for list in [COMPONENTS, HOOKS] {
         push_entries(&mut text, loaded, (list, with_origin));
     }
@@ -129,17 +131,22 @@ fn push_setting(text: &mut String, name: &str, setting: &Setting, with_origin: b
     }
 }
 
-fn push_bindings(text: &mut String, settings: &BTreeMap<String, Setting>, with_origin: bool) {
-    let prefix = format!("{KEYS_SECTION}.");
-    let bindings: Vec<(&str, &Setting)> = settings
+/// A table whose keys are the user's own.
+fn push_table(
+    text: &mut String,
+    settings: &BTreeMap<String, Setting>,
+    (table, with_origin): (&str, bool),
+) {
+    let prefix = format!("{table}.");
+    let entries: Vec<(&str, &Setting)> = settings
         .iter()
         .filter_map(|(path, setting)| Some((path.strip_prefix(&prefix)?, setting)))
         .collect();
-    if !bindings.is_empty() {
-        text.push_str(&format!("\n[{KEYS_SECTION}]\n"));
+    if !entries.is_empty() {
+        text.push_str(&format!("\n[{table}]\n"));
     }
-    for (intent, setting) in bindings {
-        push_setting(text, intent, setting, with_origin);
+    for (name, setting) in entries {
+        push_setting(text, name, setting, with_origin);
     }
 }
 
@@ -277,6 +284,7 @@ mod tests {
         let around = surroundings(home.path());
         fs::create_dir(home.path().join("config")).unwrap();
         let own = "theme = \"light\"\n[levels]\nwarning = 60\n[levels.swap]\ngrowth = \"1 GiB\"\n\
+                   [recommend]\nlow = \"3B\"\n[recommend.tags]\ncoding = [\"mine*\"]\n\
                    [keys]\nunload = [\"x\", \"\\\"\"]\n[[components]]\nmatch = \"model:a\"\npinned = true\n";
         fs::write(home.path().join("config/config.toml"), own).unwrap();
         let loaded = load(&Flags::default(), &around).unwrap();

@@ -1,7 +1,7 @@
 //! Exit codes: one enum, one table, for the whole program.
 
 use crate::config::ConfigError;
-use crate::domain::Level;
+use crate::domain::{FitVerdict, Level};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExitCode {
@@ -81,6 +81,18 @@ impl From<Level> for ExitCode {
     }
 }
 
+impl From<FitVerdict> for ExitCode {
+    fn from(verdict: FitVerdict) -> Self {
+        match verdict {
+            FitVerdict::Fits => ExitCode::Fits,
+            FitVerdict::FitsAfterUnload => ExitCode::FitsAfterUnloading,
+            FitVerdict::FitsSmaller => ExitCode::FitsSmaller,
+            FitVerdict::FitsAfterFreeing => ExitCode::FitsAfterFreeing,
+            FitVerdict::Never => ExitCode::NeverFits,
+        }
+    }
+}
+
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
         std::process::ExitCode::from(code.number())
@@ -132,6 +144,12 @@ mod tests {
     fn a_level_has_its_code() {
         let codes = Level::ALL.map(|level| ExitCode::from(level).number());
         assert_eq!(codes, [0, 10, 11, 12]);
+    }
+
+    #[test]
+    fn a_verdict_has_its_code() {
+        let codes = FitVerdict::ALL.map(|verdict| ExitCode::from(verdict).number());
+        assert_eq!(codes, [20, 21, 22, 23, 24]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! what happens in a log, and lets dashboards attach.
 
 mod dry_run;
-mod lines;
+pub(super) mod lines;
 mod log;
 mod once;
 mod watch;
@@ -11,7 +11,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use crate::act::service::notify::Notifier;
 use crate::assemble::{self, Running, Source};
@@ -22,6 +22,7 @@ use self::log::Log;
 use self::watch::Watch;
 use super::Context;
 use super::exit::{ExitCode, WrongUsage};
+use super::signals::{Endings, hang_up};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -155,26 +156,19 @@ enum Told {
 }
 
 struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    endings: Endings,
     hang_up: Signal,
 }
 
 impl Signals {
     fn listen() -> Result<Signals> {
-        let listen = |kind| signal(kind).context("listen to signals");
-        Ok(Signals {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
+        Ok(Signals { endings: Endings::listen()?, hang_up: hang_up()? })
     }
 
     /// Loses none when dropped half way.
     async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => Told::End(ExitCode::Terminated),
-            _ = self.interrupt.recv() => Told::End(ExitCode::Interrupted),
+            code = self.endings.next() => Told::End(code),
             _ = self.hang_up.recv() => Told::Reload,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use crate::assemble::{self, Source};
 use crate::config::value::span_from_text;
@@ -20,6 +20,7 @@ use crate::sense::Want;
 
 use super::Context;
 use super::exit::{ExitCode, WrongUsage};
+use super::signals::{Endings, hang_up};
 
 /// The largest processes beside the models' own that a recording follows.
 const LARGEST: usize = 8;
@@ -82,25 +83,18 @@ fn create(path: &Path) -> Result<File> {
 
 /// What ends a recording from outside; each is a wish, not a fault.
 struct End {
-    interrupt: Signal,
-    terminate: Signal,
+    endings: Endings,
     hang_up: Signal,
 }
 
 impl End {
     fn listen() -> Result<End> {
-        let listen = |kind| signal(kind).context("listen to signals");
-        Ok(End {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hang_up: listen(SignalKind::hangup())?,
-        })
+        Ok(End { endings: Endings::listen()?, hang_up: hang_up()? })
     }
 
     async fn told(&mut self) {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.endings.next() => {}
             _ = self.hang_up.recv() => {}
         }
     }

@@ -1,7 +1,7 @@
 //! `plimsoll service`: the guard as a service of the system. Shows what it
 //! would write, asks, and says or runs the commands that start it.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,6 +15,7 @@ use crate::config::difference;
 use crate::domain::text::clean_bytes;
 
 use super::Context;
+use super::agree::agreed;
 use super::exit::{ExitCode, WrongUsage};
 
 #[derive(Debug, Subcommand)]
@@ -213,24 +214,6 @@ fn needs_root(file: &ServiceFile) -> Result<()> {
         bail!("a service of the whole system needs root\nhint: the same with sudo before it");
     }
     Ok(())
-}
-
-/// A person's word, or `--yes`.
-fn agreed(yes: bool, question: &str, out: &mut dyn Write) -> Result<bool> {
-    if yes {
-        return Ok(true);
-    }
-    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return Err(WrongUsage(
-            "there is no terminal to ask on, nothing was changed\nhint: --yes does it without asking",
-        )
-        .into());
-    }
-    write!(out, "{question} [y/N] ")?;
-    out.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn name_all(what: &str, commands: &[Vec<String>], out: &mut dyn Write) -> Result<()> {

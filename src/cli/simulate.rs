@@ -22,6 +22,7 @@ use crate::recording::{Entry, Reader, Report, ReportBody};
 
 use super::Context;
 use super::exit::{ExitCode, WrongUsage};
+use super::facts::write_json;
 
 /// Raised when a field changes its meaning or goes.
 const SCHEMA_VERSION: u32 = 1;
@@ -127,8 +128,7 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     let simulated = simulate(args, context)
         .with_context(|| format!("simulate over {}", args.recording.display()))?;
     if args.json {
-        serde_json::to_writer_pretty(&mut *out, &simulated)?;
-        writeln!(out)?;
+        write_json(out, &simulated)?;
     } else {
         text::write(&simulated, out)?;
     }

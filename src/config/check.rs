@@ -6,9 +6,9 @@ mod lists;
 use std::collections::BTreeMap;
 
 use super::error::{ConfigError, KeyFault};
-use super::key::{self, COMPONENTS, HOOKS, KEYS_SECTION, Key, Kind};
+use super::key::{self, COMPONENTS, HOOKS, KEYS_SECTION, Key, Kind, TAGS_SECTION};
 use super::origin::Origin;
-use super::value::{number_from_value, size_from_value, words_problem};
+use super::value::{number_from_value, parameters_from_value, size_from_value, words_problem};
 use crate::domain::text::clean;
 
 /// A value and where it came from.
@@ -19,13 +19,14 @@ pub struct Setting {
 }
 
 /// Pairs of keys where the first must be below the second.
-const RISING: [(&str, &str); 6] = [
+const RISING: [(&str, &str); 7] = [
     ("levels.warning", "levels.critical"),
     ("levels.critical", "levels.emergency"),
     ("levels.warning", "levels.emergency"),
     ("levels.emergency", "rules.kill_switch.used"),
     ("levels.pressure.warning_some", "levels.pressure.critical_some"),
     ("levels.pressure.warning_full", "levels.pressure.critical_full"),
+    ("recommend.low", "recommend.medium"),
 ];
 
 /// Pairs where the first must be above the second: sizes still free.
@@ -34,6 +35,9 @@ const FALLING: [(&str, &str); 3] = [
     ("levels.vram.critical", "levels.vram.emergency"),
     ("levels.vram.warning", "levels.vram.emergency"),
 ];
+
+/// A tag is typed, and is a column.
+const LONGEST_TAG: usize = 32;
 
 /// Takes one layer apart into settings and faults.
 pub(crate) fn layer(
@@ -69,9 +73,12 @@ impl Layer<'_> {
                 self.list(&path, value, lists::components(value));
             } else if path == HOOKS {
                 self.list(&path, value, lists::hooks(value));
-            } else if path == KEYS_SECTION || key::is_section(&path) {
+            } else if [KEYS_SECTION, TAGS_SECTION].contains(&path.as_str())
+                || key::is_section(&path)
+            {
                 match value {
                     toml::Value::Table(inner) if path == KEYS_SECTION => self.bindings(inner),
+                    toml::Value::Table(inner) if path == TAGS_SECTION => self.tags(inner),
                     toml::Value::Table(inner) => self.section(&path, inner),
                     other => {
                         let problem = format!("is {}", found(&path, other));
@@ -91,6 +98,14 @@ impl Layer<'_> {
             let path = format!("{KEYS_SECTION}.{intent}");
             let origin = (self.origin_of)(&path);
             let checked = binding(intent, value, &origin);
+            self.keep_or_fault(&path, value, checked);
+        }
+    }
+
+    fn tags(&mut self, table: &toml::Table) {
+        for (tag, value) in table {
+            let path = format!("{TAGS_SECTION}.{tag}");
+            let checked = self::tag(tag, value, &(self.origin_of)(&path));
             self.keep_or_fault(&path, value, checked);
         }
     }
@@ -225,6 +240,21 @@ pub(super) fn binding(
         .into())
 }
 
+/// A tag is a word, and its patterns are texts.
+pub(super) fn tag(tag: &str, value: &toml::Value, origin: &Origin) -> Result<(), Box<KeyFault>> {
+    let path = format!("{TAGS_SECTION}.{tag}");
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if tag.is_empty() || tag.len() > LONGEST_TAG || !tag.chars().all(is_word) {
+        return Err(KeyFault::new(origin.clone(), path, "is no tag")
+            .accepting("a short word in small letters, as in coding")
+            .into());
+    }
+    match fault_of(&path, key::TAG, value) {
+        None => Ok(()),
+        Some(fault) => Err(Box::new(KeyFault { origin: origin.clone(), ..fault })),
+    }
+}
+
 /// What stands there, fit for a message: bounded, clean, without passwords.
 fn found(path: &str, value: &toml::Value) -> String {
     match value {
@@ -268,7 +298,10 @@ pub fn only_host(url: &str) -> String {
 
 /// What does not go together in the merged settings.
 pub(super) fn across(settings: &BTreeMap<String, Setting>) -> Vec<ConfigError> {
-    let number = |setting: &Setting| number_from_value(&setting.value);
+    let number = |setting: &Setting| {
+        let count = || parameters_from_value(&setting.value).map(|count| count as f64);
+        number_from_value(&setting.value).or_else(count)
+    };
     let size = |setting: &Setting| size_from_value(&setting.value).map(|size| size.get() as f64);
     let mut faults = Vec::new();
     for (low, high) in RISING {

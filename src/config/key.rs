@@ -21,6 +21,9 @@ pub const OTHER_VARIABLES: [&str; 1] = ["PLIMSOLL_CONFIG"];
 pub const KEYS_SECTION: &str = "keys";
 pub const COMPONENTS: &str = "components";
 
+/// The table whose keys are tags, each a kind of task.
+pub const TAGS_SECTION: &str = "recommend.tags";
+
 /// The list of whom to tell of what happens.
 pub const HOOKS: &str = "hooks";
 
@@ -80,6 +83,12 @@ const STRENGTH: Kind = Kind::Choice(&["light", "aggressive", "force"]);
 /// Idle for longer than a day is idle for good.
 const IDLE: Kind = Kind::Span(0, DAY_MS);
 
+/// As the cache's types are called: `domain::KvType`.
+const KV_TYPE: Kind = Kind::Choice(&["f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]);
+
+/// What the patterns of a tag are, for messages.
+pub const TAG: Kind = Kind::Names("patterns over models' names");
+
 /// What a pattern over components begins with.
 pub const COMPONENT_KINDS: [&str; 8] =
     ["model:", "process:", "cmdline:", "container:", "unit:", "server:", "runner:", "*"];
@@ -113,7 +122,7 @@ const fn key(path: &'static str, kind: Kind) -> Key {
 }
 
 /// In the order they are shown: top level first, then section by section.
-pub const KEYS: [Key; 60] = [
+pub const KEYS: [Key; 66] = [
     key("profile", Kind::Choice(&["auto", "mac-8", "mac-16", "careful", "linux-15", "pressure"])),
     // Faster than 100 ms measures the measuring; slower than an hour is not a dashboard.
     key("interval", Kind::Span(100, HOUR_MS)),
@@ -170,6 +179,14 @@ pub const KEYS: [Key; 60] = [
     key("rules.kill_switch.mode", MODE),
     key("rules.kill_switch.used", SHARE),
     key("rules.kill_switch.sustained", DWELL),
+    // A page of text at least; no model is trained for more than some millions.
+    key("fit.context", Kind::Count(256, 16_777_216)),
+    // More slots than a machine that one person looks after serves at once.
+    key("fit.parallel", Kind::Count(1, 256)),
+    key("fit.kv_type", KV_TYPE),
+    key("recommend.low", Kind::Parameters),
+    key("recommend.medium", Kind::Parameters),
+    key("recommend.tags.*", TAG),
     // Ten years, and what a small disk still holds.
     key("history.keep_days", Kind::Count(1, 3650)),
     key("history.keep_mib", Kind::Count(1, 10_240)),
@@ -189,6 +206,9 @@ impl Key {
     /// What holds while nobody sets it.
     pub fn unset(&self) -> &'static str {
         match (self.path, self.kind) {
+            ("fit.context" | "fit.parallel" | "fit.kv_type", _) => "as the server has it",
+            ("recommend.low", _) => "4B",
+            ("recommend.medium", _) => "9B",
             ("rules.kill_switch.mode", _) => "off",
             ("rules.kill_switch.used" | "rules.kill_switch.sustained", _) => "as it comes",
             (_, Kind::Choice(_)) if self.path.ends_with(".mode") => "as rules.mode",
@@ -205,7 +225,8 @@ impl Key {
 
 /// The keys that hold one value each.
 pub fn plain() -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(|key| !["keys.*", COMPONENTS, HOOKS].contains(&key.path))
+    let others = ["keys.*", "recommend.tags.*", COMPONENTS, HOOKS];
+    KEYS.iter().filter(move |key| !others.contains(&key.path))
 }
 
 /// The path is a section: some key lies under it.
@@ -342,8 +363,11 @@ pub fn nearest(unknown: &str) -> Option<String> {
             COMPONENTS,
             HOOKS,
             KEYS_SECTION,
+            TAGS_SECTION,
             "levels",
             "rules",
+            "fit",
+            "recommend",
             "history",
         ])
     };
@@ -462,6 +486,8 @@ mod tests {
             "rules.critical.",
             "rules.emergency.",
             "rules.kill_switch.",
+            "fit.",
+            "recommend.",
             "history.",
         ] {
             let wrong = format!("{section}no_such_key = 1");
@@ -474,6 +500,7 @@ mod tests {
                 Key::at(&field).is_some()
                     || is_section(&field)
                     || field == KEYS_SECTION
+                    || field == TAGS_SECTION
                     || field == COMPONENTS
                     || field == HOOKS,
                 "{field} is in the schema, not among the keys"
@@ -486,6 +513,12 @@ mod tests {
         let Kind::Choice(words) = Key::at("profile").unwrap().kind else { panic!() };
         let names: Vec<&str> = Profile::ALL.iter().map(|profile| profile.name()).collect();
         assert_eq!(words[1..], names);
+    }
+
+    #[test]
+    fn every_type_of_a_cache_can_be_named() {
+        let Kind::Choice(words) = Key::at("fit.kv_type").unwrap().kind else { panic!() };
+        assert_eq!(words, crate::domain::KvType::ALL.map(crate::domain::KvType::word));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::check::{self, Setting};
 use super::error::{ConfigError, KeyFault};
-use super::key::{self, COMPONENTS, HOOKS, Key, Kind, OTHER_VARIABLES, PREFIX};
+use super::key::{self, COMPONENTS, HOOKS, Key, Kind, OTHER_VARIABLES, PREFIX, TAGS_SECTION};
 use super::origin::Origin;
 use super::paths::Paths;
 use super::schema::Config;
@@ -100,6 +100,11 @@ impl KeyBinding {
 impl LoadedConfig {
     pub fn origin(&self, path: &str) -> Origin {
         self.settings.get(path).map(|setting| setting.origin.clone()).unwrap_or_default()
+    }
+
+    /// A variable of the environment it was loaded in, if it is not empty.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.given.1.variable(name)
     }
 
     /// Where the model server answers, as written, for `runtime` to read by
@@ -299,10 +304,14 @@ impl Gathered {
             }
             let origin = Origin::Environment { variable: variable.clone() };
             let intent = variable.strip_prefix("PLIMSOLL_KEYS_").map(str::to_ascii_lowercase);
+            let tag = variable.strip_prefix("PLIMSOLL_RECOMMEND_TAGS_");
+            let tag = tag.map(str::to_ascii_lowercase);
             if let Some(key) = key::plain().find(|key| key.variable() == *variable) {
                 self.take_value(key, text, origin);
             } else if let Some(intent) = intent {
                 self.take_binding(&intent, text, origin);
+            } else if let Some(tag) = tag {
+                self.take_tag(&tag, text, origin);
             } else {
                 self.faults.push(unknown_variable(variable, origin).into());
             }
@@ -335,21 +344,31 @@ impl Gathered {
             return;
         }
         let value = key.kind.value_from_text(text);
-        match check::value(key, &value, &origin) {
-            Ok(()) => {
-                self.settings.insert(key.path.to_owned(), Setting { value, origin });
-            }
-            Err(fault) => self.faults.push(fault.into()),
-        }
+        let checked = check::value(key, &value, &origin);
+        self.keep_or_fault(key.path.to_owned(), Setting { value, origin }, checked);
     }
 
     fn take_binding(&mut self, intent: &str, text: &str, origin: Origin) {
         let keys = text.split_whitespace().map(|key| toml::Value::String(key.to_owned()));
         let value = toml::Value::Array(keys.collect());
-        match check::binding(intent, &value, &origin) {
-            Ok(()) => {
-                self.settings.insert(format!("keys.{intent}"), Setting { value, origin });
-            }
+        let checked = check::binding(intent, &value, &origin);
+        self.keep_or_fault(format!("keys.{intent}"), Setting { value, origin }, checked);
+    }
+
+    fn take_tag(&mut self, tag: &str, text: &str, origin: Origin) {
+        let value = key::TAG.value_from_text(text);
+        let checked = check::tag(tag, &value, &origin);
+        self.keep_or_fault(format!("{TAGS_SECTION}.{tag}"), Setting { value, origin }, checked);
+    }
+
+    fn keep_or_fault(
+        &mut self,
+        path: String,
+        setting: Setting,
+        checked: Result<(), Box<KeyFault>>,
+    ) {
+        match checked {
+            Ok(()) => drop(self.settings.insert(path, setting)),
             Err(fault) => self.faults.push(fault.into()),
         }
     }

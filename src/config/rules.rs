@@ -8,6 +8,8 @@ use super::layers::LoadedConfig;
 use super::profiles::Chosen;
 use super::schema::{self, ProfileChoice};
 use crate::domain::{Bytes, ModelName, Percent, RuleMode, Strength};
+use crate::policy::fit::FitSettings;
+use crate::policy::recommend::Tastes;
 use crate::policy::rules::{ComponentRule, KillSwitch, LevelRule, Rules};
 
 /// What is set for one level.
@@ -100,6 +102,23 @@ impl LoadedConfig {
             limit: set.limit,
         };
         self.config.components.iter().map(rule).collect()
+    }
+
+    /// What is taken for granted of a load.
+    pub fn fit_settings(&self) -> FitSettings {
+        let set = &self.config.fit;
+        FitSettings { context: set.context, parallel: set.parallel, kv_type: set.kv_type }
+    }
+
+    /// Which model is good for what: the user's tags over the built-in ones.
+    pub fn tastes(&self) -> Tastes {
+        let (set, own) = (&self.config.recommend, Tastes::default());
+        // Where one of the two is set, the other gives way to it.
+        let low = set.low.unwrap_or(set.medium.map_or(own.low, |medium| own.low.min(medium)));
+        let medium = set.medium.unwrap_or(own.medium.max(low));
+        let mut tags = own.tags;
+        tags.extend(set.tags.clone());
+        Tastes { low, medium, tags }
     }
 
     /// A word on modes that their ceiling cuts, where nobody set the ceiling:

@@ -14,7 +14,7 @@ use super::value::{
     KeyNames, optional_number, optional_parameters, optional_percent, optional_priority,
     optional_size, optional_span,
 };
-use crate::domain::{Bytes, Measure, Percent, Priority, RuleMode, Strength};
+use crate::domain::{Bytes, KvType, Measure, Percent, Priority, RuleMode, Strength};
 use crate::policy::limits::Profile;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -32,6 +32,8 @@ pub struct Config {
     pub color: ColorChoice,
     pub levels: Levels,
     pub rules: Rules,
+    pub fit: Fit,
+    pub recommend: Recommend,
     pub history: History,
     pub components: Vec<ComponentRule>,
     pub hooks: Vec<Hook>,
@@ -51,6 +53,8 @@ impl Default for Config {
             color: ColorChoice::Auto,
             levels: Levels::default(),
             rules: Rules::default(),
+            fit: Fit::default(),
+            recommend: Recommend::default(),
             history: History::default(),
             components: Vec::new(),
             hooks: Vec::new(),
@@ -247,6 +251,29 @@ pub struct KillSwitch {
     pub used: Option<Percent>,
     #[serde(deserialize_with = "optional_span")]
     pub sustained: Option<Duration>,
+}
+
+/// What is taken for granted of a load where the server does not tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fit {
+    /// Tokens of one slot.
+    pub context: Option<u64>,
+    pub parallel: Option<u32>,
+    pub kv_type: Option<KvType>,
+}
+
+/// Which model is good for what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recommend {
+    /// Most parameters for work of low complexity.
+    #[serde(deserialize_with = "optional_parameters")]
+    pub low: Option<u64>,
+    #[serde(deserialize_with = "optional_parameters")]
+    pub medium: Option<u64>,
+    /// Tag to patterns over models' names.
+    pub tags: BTreeMap<String, Vec<String>>,
 }
 
 /// How much of the past is kept.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
+use super::forecast::Course;
 use super::process::ProcessKey;
 use super::rule::{Deed, Target};
 
@@ -155,4 +156,7 @@ pub struct Component {
     /// What the config allows to be done to it, in the config's order.
     #[serde(default)]
     pub allowed: Vec<Deed>,
+    /// What its memory does over minutes, where that can be told.
+    #[serde(default)]
+    pub course: Option<Course>,
 }

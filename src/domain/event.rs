@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
+use super::forecast::Forecast;
 use super::level::{Cause, Level};
 use super::plan::{Action, ActionId, Outcome, Plan, Verdict};
 use super::rule::RuleMode;
@@ -101,6 +102,22 @@ pub enum EventBody {
         /// What it said, or why it failed.
         result: Result<String, String>,
     },
+    /// A load was not begun for want of room.
+    LoadRefused {
+        model: String,
+        need: Bytes,
+        lacks: Bytes,
+    },
+    /// A load was begun though there was no room.
+    LoadForced {
+        model: String,
+        need: Bytes,
+        lacks: Bytes,
+    },
+    /// The next level is coming.
+    Foreseen {
+        forecast: Box<Forecast>,
+    },
     /// Anything worth a line that has no form of its own.
     Note {
         text: String,
@@ -174,10 +191,12 @@ impl EventKind {
 impl EventBody {
     pub const fn kind(&self) -> EventKind {
         match self {
-            EventBody::LevelChanged { .. } => EventKind::Level,
+            EventBody::LevelChanged { .. } | EventBody::Foreseen { .. } => EventKind::Level,
             EventBody::ActionStarted { .. }
             | EventBody::ActionEnded { .. }
             | EventBody::Proposed { .. }
+            | EventBody::LoadRefused { .. }
+            | EventBody::LoadForced { .. }
             | EventBody::HookRan { .. } => EventKind::Action,
             EventBody::OomKill { .. } => EventKind::OomKill,
             EventBody::RuntimeUp { .. } | EventBody::RuntimeDown { .. } => EventKind::Runtime,
@@ -214,6 +233,9 @@ impl EventBody {
             EventBody::Proposed { .. } => "would".into(),
             EventBody::HookRan { result: Ok(_), .. } => "hook".into(),
             EventBody::HookRan { result: Err(_), .. } => "hook failed".into(),
+            EventBody::LoadRefused { .. } => "not loaded".into(),
+            EventBody::LoadForced { .. } => "forced".into(),
+            EventBody::Foreseen { .. } => "ahead".into(),
             EventBody::Note { .. } => "note".into(),
         }
     }
@@ -269,6 +291,13 @@ impl EventBody {
                 Ok(output) if output.is_empty() => format!("{hook} on event {of}"),
                 Ok(said) | Err(said) => format!("{hook} on event {of}: {said}"),
             },
+            EventBody::LoadRefused { model, need, lacks } => {
+                format!("{model} needs {need}, lacks {lacks}")
+            }
+            EventBody::LoadForced { model, need, lacks } => {
+                format!("{model} loaded by force: it needs {need}, lacks {lacks}")
+            }
+            EventBody::Foreseen { forecast } => forecast.text(),
             EventBody::Note { text } => text.clone(),
         }
     }

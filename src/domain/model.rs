@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::{Bytes, BytesDelta, Percent};
 use super::component::Priority;
+use super::forecast::Course;
 use super::process::{BlobDigest, MeasuredSource, ProcessKey};
+use super::shape::Shape;
 use super::time::{Moment, Wall};
 
 /// A model's full name with its tag, as its server spells it. Cleaned.
@@ -100,6 +102,12 @@ pub struct ModelDetails {
     pub capabilities: Vec<String>,
     pub max_context: Option<u64>,
     pub is_cloud: bool,
+    /// What its memory follows from; `None` where the server does not tell.
+    #[serde(default)]
+    pub shape: Option<Box<Shape>>,
+    /// `num_ctx` among the parameters its owner baked in.
+    #[serde(default)]
+    pub own_context: Option<u64>,
 }
 
 /// Whether it is working.
@@ -188,6 +196,9 @@ pub struct ModelView {
     /// What swap grew by while it was loaded: memory of others it drove out.
     #[serde(default)]
     pub swap_growth: Option<Bytes>,
+    /// What its memory does over minutes, where that can be told.
+    #[serde(default)]
+    pub course: Option<Course>,
 }
 
 impl ModelView {

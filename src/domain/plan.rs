@@ -197,6 +197,11 @@ impl Plan {
         frees.filter_map(|step| step.expected).map(|footprint| footprint.bytes).sum()
     }
 
+    /// Models come in, and nothing else is done.
+    pub fn only_loads(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step.action, Action::Load { .. }))
+    }
+
     /// Its steps in one line: `unload tiny:1b (2.0 GiB), pause backup`.
     pub fn text(&self) -> String {
         if self.steps.is_empty() {
@@ -220,6 +225,8 @@ impl Plan {
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     Cleanup(Strength),
+    /// So many bytes as were asked for, by what this strength allows.
+    Free(Strength),
     /// One or more models a person named.
     Asked,
     /// What a level's rule wants, and how far it may go.
@@ -237,6 +244,8 @@ pub enum Purpose {
     Restore,
     /// Load what is to be there at level normal.
     Preload,
+    /// Unload others until one fits, then load it.
+    MakeRoom,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -48,6 +48,10 @@ pub enum ProcessRole {
         /// It owns the listening socket of the configured address, by inode.
         /// `None`: its descriptors cannot be read.
         listens: Option<bool>,
+        /// The settings of a server that its environment holds, by name:
+        /// `OLLAMA_*` and `LLAMA_ARG_*` that are known and hold no secret.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        environment: Vec<(String, String)>,
     },
     Runner(Box<RunnerArguments>),
     Other,

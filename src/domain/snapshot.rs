@@ -12,6 +12,8 @@ use super::bytes::Bytes;
 use super::component::Component;
 use super::event::Event;
 use super::fault::RuntimeFault;
+use super::fit::{Fits, Recommendation};
+use super::forecast::Forecast;
 use super::guard::{PolicyView, Proposal, RuleModes};
 use super::history::History;
 use super::level::{Headroom, LevelState, Mark};
@@ -21,7 +23,7 @@ use super::sample::{Paging, Sample};
 use super::time::Moment;
 
 /// Raised when the shape of a snapshot changes.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Events kept in a snapshot; older ones are asked for by number.
 pub const EVENTS_KEPT: usize = 500;
@@ -57,6 +59,12 @@ pub struct Snapshot {
     pub proposal: Option<Arc<Proposal>>,
     /// Only while somebody looks at it.
     pub policy: Option<Arc<PolicyView>>,
+    /// When the next level comes; `None`: it cannot be told.
+    pub forecast: Option<Forecast>,
+    /// Verdicts on the installed models, while somebody looks.
+    pub fits: Part<Fits>,
+    /// What would be a good model to load now.
+    pub recommended: Option<Arc<Recommendation>>,
     /// Loads this engine waits for: leaving would cut them off.
     pub loads_in_flight: Vec<super::model::ModelName>,
     /// Standing bad news that has no place of its own, newest last.

@@ -58,6 +58,7 @@ impl Worked {
             Effect::Hook { hook, event, level } => self.tell_hook(hook, event, level),
             Effect::Owe(debt) => self.journal.owe(debt),
             Effect::Settle(debt) => self.journal.settle(debt),
+            Effect::Learn(lesson) => self.journal.learn(lesson),
             Effect::FetchOlder { number, before, limit } => {
                 let (answer, answered) = oneshot::channel();
                 self.journal.older(before, limit, answer);

@@ -10,8 +10,12 @@ use crate::domain::event::{Event, Origin};
 use crate::domain::model::{InstalledModel, LoadedModel, ModelDetails};
 use crate::domain::plan::Action;
 use crate::domain::snapshot::{Host, Mode, ProfileView};
-use crate::domain::{ActionId, Bytes, Debt, Level, ModelName, Named, RuntimeFault, Sample};
+use crate::domain::{
+    ActionId, Bytes, Debt, Level, LoadObserved, ModelName, Named, RuntimeFault, Sample,
+};
+use crate::policy::fit::FitSettings;
 use crate::policy::limits::Limits;
+use crate::policy::recommend::Tastes;
 pub use crate::policy::rules::ComponentRule;
 use crate::policy::rules::Rules;
 use crate::runtime::{Endpoint, LoadOptions};
@@ -107,6 +111,8 @@ pub enum Effect {
     Owe(Debt),
     /// It was taken back, or is none any longer.
     Settle(Debt),
+    /// Something for later runs.
+    Learn(Lesson),
     FetchOlder {
         number: RequestNumber,
         before: u64,
@@ -152,7 +158,7 @@ pub enum PollAnswer {
     Details(ModelName, Result<ModelDetails, RuntimeFault>),
 }
 
-pub use crate::store::Choice;
+pub use crate::store::{Choice, Lesson};
 
 /// What a machine is judged and handled by.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,6 +178,8 @@ pub struct Configured {
     pub note: String,
     pub interval: Option<Duration>,
     pub regime_for: RegimeFor,
+    pub fit: FitSettings,
+    pub tastes: Tastes,
     pub components: Vec<ComponentRule>,
     pub hooks: Vec<Hook>,
 }
@@ -202,6 +210,10 @@ pub struct Settings {
     /// How far back the graph goes.
     pub graph: Duration,
     pub regime_for: RegimeFor,
+    /// What is taken for granted where a server does not tell.
+    pub fit: FitSettings,
+    /// Which models are for which work.
+    pub tastes: Tastes,
     /// The first entry that says something decides.
     pub components: Vec<ComponentRule>,
     pub hooks: Vec<Hook>,
@@ -236,4 +248,8 @@ pub struct Past {
     pub unfinished: Vec<(ActionId, Action, Origin)>,
     /// What was paused or limited and not yet taken back.
     pub debts: Vec<Debt>,
+    /// What loads were seen to take, oldest first.
+    pub loads: Vec<LoadObserved>,
+    /// Metadata of models by manifest digest.
+    pub details: Vec<(String, ModelDetails)>,
 }

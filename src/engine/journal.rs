@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::{Debt, Event};
 
-use super::input::Choice;
+use super::input::{Choice, Lesson};
 
 /// Where older events are told, or why they cannot be.
 pub type Older = oneshot::Sender<Result<Vec<Event>, String>>;
@@ -23,6 +23,9 @@ pub trait Journal: Send {
 
     /// Forgets it: it was taken back.
     fn settle(&self, debt: Debt);
+
+    /// Keeps what later runs can use.
+    fn learn(&self, lesson: Lesson);
 
     /// Events older than `before`, newest first.
     fn older(&self, before: u64, limit: usize, answer: Older);
@@ -51,6 +54,8 @@ impl Journal for NoJournal {
     fn owe(&self, _: Debt) {}
 
     fn settle(&self, _: Debt) {}
+
+    fn learn(&self, _: Lesson) {}
 
     fn older(&self, _: u64, _: usize, answer: Older) {
         drop(answer.send(Ok(Vec::new())));

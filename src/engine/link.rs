@@ -8,8 +8,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 
+use crate::domain::bytes::Bytes;
 use crate::domain::component::Priority;
 use crate::domain::event::Event;
+use crate::domain::fit::{Fit, FitQuestion};
 use crate::domain::guard::Why;
 use crate::domain::level::Level;
 use crate::domain::model::ModelName;
@@ -32,10 +34,18 @@ pub enum Command {
     Unload {
         model: ModelName,
     },
+    /// Refused where it does not fit; answered by [`Reply::DoesNotFit`].
     Load {
         model: ModelName,
         keep: Keep,
         context: Option<u64>,
+        /// Whether or not it fits: said and recorded.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Whether a load fits now; answered by [`Reply::Fit`].
+    Fit {
+        question: FitQuestion,
     },
     Keep {
         model: ModelName,
@@ -82,6 +92,7 @@ impl Command {
             Command::Propose { .. }
                 | Command::PollNow
                 | Command::Why
+                | Command::Fit { .. }
                 | Command::Attend { .. }
                 | Command::OlderEvents { .. }
         )
@@ -92,6 +103,10 @@ impl Command {
 #[serde(rename_all = "snake_case")]
 pub enum PlanRequest {
     Cleanup(Strength),
+    /// So many bytes, by the mildest strength that gives them.
+    Free(Bytes),
+    /// As many bytes as memory is above that level.
+    To(Level),
     Unload(Vec<ModelName>),
     UnloadAll,
     /// Unload one and load it again at the same context.
@@ -109,6 +124,12 @@ pub struct Attention {
     pub processes: bool,
     /// A process whose details are open.
     pub details: Option<ProcessKey>,
+    /// Verdicts on the installed models are on screen.
+    #[serde(default)]
+    pub fits: bool,
+    /// Asked of one model otherwise than its server would load it.
+    #[serde(default)]
+    pub dial: Option<FitQuestion>,
     /// The rules are on screen.
     #[serde(default)]
     pub policy: bool,
@@ -124,6 +145,8 @@ impl Default for Attention {
         Attention {
             processes: false,
             details: None,
+            fits: false,
+            dial: None,
             policy: false,
             unfocused: false,
             watched: true,
@@ -136,6 +159,8 @@ impl Attention {
     pub const NONE: Attention = Attention {
         processes: false,
         details: None,
+        fits: false,
+        dial: None,
         policy: false,
         unfocused: true,
         watched: false,
@@ -155,6 +180,15 @@ pub enum Reply {
     },
     Why {
         why: Box<Why>,
+    },
+    Fit {
+        fit: Box<Fit>,
+    },
+    /// A load was not begun: there is no room. `plan` makes room for it and
+    /// loads it, where unloading would do.
+    DoesNotFit {
+        fit: Box<Fit>,
+        plan: Option<Plan>,
     },
     /// Not done, and why: a fragment that can stand after "refused:".
     Refused {

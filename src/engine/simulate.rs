@@ -253,6 +253,7 @@ impl Simulation {
             | Effect::Hook { .. }
             | Effect::Owe(_)
             | Effect::Settle(_)
+            | Effect::Learn(_)
             | Effect::FetchOlder { .. }
             | Effect::Publish => None,
         }

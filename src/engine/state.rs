@@ -6,12 +6,18 @@
 mod actions;
 mod commands;
 mod components;
+mod courses;
 mod debts;
+mod fits;
 mod guard;
+mod loads;
+mod metadata;
 mod models;
+mod outlook;
 mod pace;
 mod proof;
 mod readings;
+mod returns;
 mod runtimes;
 mod tracked;
 mod view;
@@ -24,19 +30,22 @@ use std::time::Duration;
 use crate::domain::event::{EventBody, Origin};
 use crate::domain::guard::PolicyView;
 use crate::domain::history::History;
-use crate::domain::model::ModelDetails;
 use crate::domain::rule::Named;
 use crate::domain::snapshot::{EVENTS_KEPT, Host, Mode, Notice, Part, ProfileView, Snapshot};
 use crate::domain::{
-    Action, ActionId, BlobDigest, Component, Event, InstalledModel, ModelName, Moment, Monotonic,
-    ProcessKey,
+    Action, ActionId, Component, Event, InstalledModel, ModelName, Moment, Monotonic, ProcessKey,
 };
+use crate::forecast::learned::Book;
 use crate::policy::limits::Limits;
 use crate::policy::rules::Rules;
 
 use self::actions::Actions;
+use self::courses::Courses;
 use self::debts::Owed;
+use self::fits::Verdicts;
 use self::guard::Guard;
+use self::metadata::Metadata;
+use self::outlook::Outlook;
 use self::readings::Readings;
 use self::runtimes::Server;
 use self::tracked::Tracked;
@@ -77,11 +86,7 @@ pub struct State {
     server: Server,
     models: BTreeMap<ModelName, Tracked>,
     installed: Part<Vec<InstalledModel>>,
-    /// By manifest digest.
-    details: BTreeMap<String, ModelDetails>,
-    /// Details that could not be had: when they are asked for again.
-    details_later: BTreeMap<String, Monotonic>,
-    blobs: BTreeMap<BlobDigest, ModelName>,
+    metadata: Metadata,
     /// The runners of the last sample: another set is news to ask about.
     seen_runners: BTreeSet<ProcessKey>,
     /// Runners without a server, since when: a parent may merely be late.
@@ -91,6 +96,11 @@ pub struct State {
     actions: Actions,
     guard: Guard,
     debts: Vec<Owed>,
+    fits: Verdicts,
+    /// What loads were seen to take.
+    book: Book,
+    outlook: Outlook,
+    courses: Courses,
     /// What was begun before this start, until it can be seen what became of it.
     unfinished: Vec<(ActionId, Action, Origin)>,
     history: History,
@@ -125,9 +135,7 @@ impl State {
             server,
             models: BTreeMap::new(),
             installed: Part::default(),
-            details: BTreeMap::new(),
-            details_later: BTreeMap::new(),
-            blobs: BTreeMap::new(),
+            metadata: Metadata::of_past(past.details),
             seen_runners: BTreeSet::new(),
             parentless: BTreeMap::new(),
             components: Part::default(),
@@ -135,6 +143,10 @@ impl State {
             actions: Actions::new(past.next_action),
             guard: Guard::default(),
             debts: past.debts.into_iter().map(Owed::from).collect(),
+            fits: Verdicts::default(),
+            book: Book::new(past.loads),
+            outlook: Outlook::new(),
+            courses: Courses::default(),
             unfinished: past.unfinished,
             history: History::with_room_for(points),
             events: Part::default(),
@@ -184,6 +196,7 @@ impl State {
         self.meet_deadlines();
         self.poll_what_is_due();
         self.set_pace();
+        self.follow_fits();
         self.follow_policy_view();
         self.take_effects()
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::guard::StandingRule;
 use crate::domain::model::Activity;
+use crate::domain::parameters;
 use crate::domain::plan::{Keep, Kept, Purpose};
 use crate::domain::time::Span;
 use crate::domain::{
@@ -152,12 +153,12 @@ fn breaks(rules: &Rules, situation: &Situation<'_>, model: &ModelView) -> Option
             limit => format!("idle longer than {}", Keep::For(limit)),
         });
     }
-    let (held, parameters) = (model.held(), model.parameters.as_deref().and_then(parameters));
+    let (held, count) = (model.held(), model.parameters.as_deref().and_then(parameters::from_text));
     if let Some(most) = rules.largest_model.filter(|most| held.is_some_and(|held| held > *most)) {
         return Some(format!("holds more than {most}"));
     }
     let most = rules.most_parameters?;
-    (parameters? > most as f64).then(|| format!("more than {} parameters", count(most)))
+    (count? > most).then(|| format!("more than {} parameters", parameters::to_text(most)))
 }
 
 /// The model that stays where only one may: a busy one before an idle one,
@@ -167,29 +168,6 @@ fn last_used<'a>(load: &Load<'a>) -> Option<&'a ModelView> {
         let since = model.idle.map(|idle| idle.since.mono);
         (model.pinned, model.activity != Activity::Idle, since, std::cmp::Reverse(&model.name))
     })
-}
-
-/// `3.2B`, `999.89M`, as servers write them.
-pub fn parameters(text: &str) -> Option<f64> {
-    let text = text.trim();
-    let (figure, unit) = text.split_at(text.len().checked_sub(1)?);
-    let each = match unit {
-        "K" | "k" => 1e3,
-        "M" | "m" => 1e6,
-        "B" | "b" => 1e9,
-        "T" | "t" => 1e12,
-        _ => return text.parse().ok(),
-    };
-    figure.trim().parse::<f64>().ok().map(|figure| figure * each)
-}
-
-/// `3B`, `500M`.
-pub fn count(parameters: u64) -> String {
-    match parameters {
-        0..1_000_000 => parameters.to_string(),
-        1_000_000..1_000_000_000 => format!("{}M", parameters as f64 / 1e6),
-        _ => format!("{}B", parameters as f64 / 1e9),
-    }
 }
 
 /// What the kill switch would end: one named process, least priority first,
@@ -269,7 +247,7 @@ pub fn standing(rules: &Rules, situation: &Situation<'_>) -> Vec<StandingRule> {
     }
     if let Some(most) = rules.most_parameters {
         let only = Rules { most_parameters: Some(most), ..Rules::plain() };
-        standing.push(rule("rules.most_parameters", count(most), broken(&only)));
+        standing.push(rule("rules.most_parameters", parameters::to_text(most), broken(&only)));
     }
     if let Some(budget) = situation.budget {
         standing.push(rule("levels.model_budget", budget.to_string(), None));

@@ -147,10 +147,24 @@ pub fn headroom(memory: Option<&Memory>, marks: &[Mark], level: Level) -> Headro
 /// Bytes to free so that the level may fall to normal; `None` where nothing
 /// has to go or nobody can say.
 pub fn excess(memory: &Memory, marks: &[Mark], limits: &Limits) -> Option<Bytes> {
-    let warning = marks.first()?.used;
+    excess_over(memory, marks, limits, Level::Normal).filter(|bytes| !bytes.is_zero())
+}
+
+/// Bytes to free so that memory may fall to a level: to below the mark of the
+/// one above it. `None`: this profile has no such mark.
+pub fn excess_over(
+    memory: &Memory,
+    marks: &[Mark],
+    limits: &Limits,
+    level: Level,
+) -> Option<Bytes> {
+    let mark = marks.iter().find(|mark| mark.level > level)?.used;
+    if memory.used() < mark {
+        return Some(Bytes::ZERO);
+    }
+    // Just below the mark the level is still held.
     let margin = memory.total.at(crate::domain::Percent::new(limits.hysteresis));
-    let goal = warning.saturating_sub(margin);
-    memory.used().checked_sub(goal).filter(|bytes| !bytes.is_zero() && memory.used() >= warning)
+    Some(memory.used().saturating_sub(mark.saturating_sub(margin)))
 }
 
 #[cfg(test)]
@@ -162,6 +176,35 @@ mod tests {
 
     fn limits() -> Limits {
         Profile::Linux15.limits()
+    }
+
+    #[test]
+    fn what_is_too_much_is_counted_from_the_mark_above_a_level() {
+        let memory = |gib: u64| Memory {
+            total: Bytes::gib(100),
+            available: Bytes::gib(100 - gib),
+            free: Bytes::gib(100 - gib),
+            available_source: crate::domain::sample::AvailableSource::Kernel,
+            parts: crate::domain::sample::MemoryParts::Linux {
+                anonymous: None,
+                cached: None,
+                shared: None,
+                slab_unreclaimable: None,
+            },
+        };
+        let limits = limits();
+        let marks = crate::policy::signals::marks(Bytes::gib(100), &limits);
+        let over = |gib, level| excess_over(&memory(gib), &marks, &limits, level);
+        let margin = Bytes::gib(100).at(crate::domain::Percent::new(limits.hysteresis));
+        // Marks at 80, 90 and 95 %.
+        assert_eq!(over(79, Level::Normal), Some(Bytes::ZERO));
+        assert_eq!(over(85, Level::Normal), Some(Bytes::gib(5) + margin));
+        assert_eq!(over(85, Level::Warning), Some(Bytes::ZERO));
+        assert_eq!(over(92, Level::Warning), Some(Bytes::gib(2) + margin));
+        assert_eq!(over(96, Level::Critical), Some(Bytes::gib(1) + margin));
+        assert_eq!(over(99, Level::Emergency), None, "nothing lies above it");
+        assert_eq!(excess_over(&memory(99), &[], &limits, Level::Normal), None);
+        assert_eq!(excess(&memory(79), &marks, &limits), None);
     }
 
     fn memory_signal(share: f64, limits: &Limits) -> Signal {

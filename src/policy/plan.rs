@@ -23,6 +23,17 @@ pub fn cleanup(load: &Load<'_>, strength: Strength, target: Option<Bytes>) -> Pl
     }
 }
 
+/// So many bytes, by the mildest strength that gives them. What is busy or
+/// critical goes for no number: that is for who asks for force.
+pub fn free(load: &Load<'_>, target: Bytes) -> Plan {
+    let by = |strength| Plan {
+        purpose: Purpose::Free(strength),
+        ..cleanup(load, strength, Some(target))
+    };
+    let light = by(Strength::Light);
+    if light.shortfall().is_none() { light } else { by(Strength::Aggressive) }
+}
+
 /// Unload what a person named, wherever it runs and whatever it is doing.
 pub fn asked(load: &Load<'_>, names: &[ModelName]) -> Plan {
     let is_named = |victim: &&Victim<'_>| {
@@ -140,6 +151,7 @@ mod tests {
 
     fn model(index: usize, given: &Given) -> ModelView {
         ModelView {
+            course: None,
             name: ModelName::new(format!("m{index}:1b")),
             runtime: 0,
             state: ModelState::Ready,
@@ -250,6 +262,34 @@ mod tests {
         assert!(plan(Strength::Light).steps.is_empty());
         assert_eq!(names(&plan(Strength::Aggressive)), ["m0:1b"]);
         assert_eq!(plan(Strength::Force).steps.len(), 2);
+    }
+
+    #[test]
+    fn bytes_are_freed_by_the_mildest_strength_that_gives_them() {
+        let base = Given {
+            mib: 1000,
+            idle_minutes: 50,
+            priority: Priority::Medium,
+            pinned: false,
+            busy: false,
+        };
+        let loaded = models(&[
+            base.clone(),
+            Given { priority: Priority::High, ..base.clone() },
+            Given { priority: Priority::Critical, ..base.clone() },
+            Given { busy: true, ..base },
+        ]);
+        let free = |mib| free(&load(&loaded), Bytes::mib(mib));
+        let mild = free(900);
+        assert_eq!((mild.purpose, names(&mild)), (Purpose::Free(Strength::Light), vec!["m0:1b"]));
+        let strong = free(1500);
+        assert_eq!(strong.purpose, Purpose::Free(Strength::Aggressive));
+        assert_eq!((names(&strong), strong.shortfall()), (vec!["m0:1b", "m1:1b"], None));
+        // Neither what is critical nor what is busy makes up for the rest.
+        let short = free(5000);
+        assert_eq!(names(&short), ["m0:1b", "m1:1b"]);
+        assert_eq!(short.shortfall(), Some(Bytes::mib(3000)));
+        assert!(free(0).steps.is_empty());
     }
 
     #[test]

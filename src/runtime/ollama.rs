@@ -4,16 +4,21 @@
 //! The calls: `GET /api/version`, `/api/ps`, `/api/tags`; `POST /api/show`,
 //! `/api/generate` and, for embedding models, `/api/embed`.
 
+mod details;
 mod host;
 mod http;
+mod short_lists;
 mod wire;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use self::details::Asking;
+pub use self::details::model_folders;
 pub use self::host::HostAddress;
 use self::http::{Ask, Http};
 use super::{Answer, Endpoint, LoadOptions, Runtime};
@@ -21,8 +26,8 @@ use crate::domain::model::{InstalledModel, LoadedModel, ModelDetails, ModelName}
 use crate::domain::plan::Keep;
 use crate::domain::{RuntimeFault, RuntimeFaultKind};
 
-/// Far more than thousands of models need; a fiftieth of it is usual for the
-/// longest answer, `/api/show` with its tensors.
+/// Far more than thousands of models need; a fiftieth of it is usual for
+/// `/api/show` with its tensors.
 const BODY_LIMIT: usize = 16 << 20;
 
 /// A version is a line.
@@ -34,6 +39,9 @@ pub struct Settings {
     /// Sent with every request: what a proxy in front asks for. Never shown.
     pub headers: Vec<(String, String)>,
     pub limits: TimeLimits,
+    /// Where a server on this machine may keep its models: read only where it
+    /// does not tell a model's shape itself.
+    pub model_folders: Vec<PathBuf>,
 }
 
 /// How long a call may take from connecting to the last byte. A load has no
@@ -63,13 +71,18 @@ pub struct Ollama {
     http: Arc<Http>,
     limits: TimeLimits,
     cloud: Arc<CloudModels>,
+    /// Empty for a server elsewhere: its files are not ours.
+    model_folders: Arc<[PathBuf]>,
 }
 
 impl Ollama {
     /// Opens nothing and reads nothing: the HTTP client is built when it is
     /// first asked.
     pub fn new(address: HostAddress, settings: Settings) -> Self {
+        let is_here = address.endpoint().is_loopback;
+        let model_folders = if is_here { settings.model_folders } else { Vec::new() };
         Ollama {
+            model_folders: model_folders.into(),
             http: Arc::new(Http::new(address, settings.headers)),
             limits: settings.limits,
             cloud: Arc::default(),
@@ -87,7 +100,8 @@ impl Ollama {
     }
 
     fn get(&self, call: &'static str, size: usize) -> Ask {
-        Ask { call, body: None, time: Some(self.limits.read), size, may_repeat: true }
+        let time = Some(self.limits.read);
+        Ask { call, body: None, time, size, cut_to: None, may_repeat: true }
     }
 }
 
@@ -123,17 +137,15 @@ impl Runtime for Ollama {
     }
 
     fn details(&self, model: &ModelName) -> Answer<ModelDetails> {
-        let ask = Ask {
-            call: "/api/show",
-            body: Some(json!({ "model": model.as_str() })),
-            time: Some(self.limits.show),
-            size: BODY_LIMIT,
-            may_repeat: true,
+        let asking = Asking {
+            http: Arc::clone(&self.http),
+            time: self.limits.show,
+            folders: Arc::clone(&self.model_folders),
         };
         let cloud = Arc::clone(&self.cloud);
         let name = model.clone();
-        self.answer(ask, move |body| {
-            let mut details = wire::details(body)?;
+        Box::pin(async move {
+            let mut details = asking.details(name.clone()).await?;
             details.is_cloud |= wire::is_cloud_name(&name);
             cloud.learn([(&name, details.is_cloud)]);
             Ok(details)
@@ -149,6 +161,7 @@ impl Runtime for Ollama {
             body: Some(json!({ "model": model.as_str(), "keep_alive": 0, "stream": false })),
             time: Some(self.limits.unload),
             size: VERSION_LIMIT,
+            cut_to: None,
             may_repeat: true,
         };
         self.answer(ask, wire::done)
@@ -163,6 +176,7 @@ impl Runtime for Ollama {
             body: Some(load_body(model, options)),
             time: None,
             size: BODY_LIMIT,
+            cut_to: None,
             // A load that broke half way may have loaded: the next poll says.
             may_repeat: false,
         };

@@ -48,7 +48,9 @@ pub fn recognise(arguments: &[&[u8]]) -> Option<Recognised> {
 pub fn role_of_command(arguments: &[String]) -> ProcessRole {
     let arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
     match recognise(&arguments) {
-        Some(Recognised::Server) => ProcessRole::Server { host: None, listens: None },
+        Some(Recognised::Server) => {
+            ProcessRole::Server { host: None, listens: None, environment: Vec::new() }
+        }
         Some(Recognised::Runner(arguments)) => ProcessRole::Runner(arguments),
         None => ProcessRole::Other,
     }

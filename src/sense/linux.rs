@@ -13,6 +13,7 @@ mod groups;
 mod limit;
 mod lines;
 mod named;
+mod nvidia;
 mod process;
 mod processes;
 mod proportional;
@@ -110,6 +111,7 @@ impl Sensors for LinuxSensors {
         let paging =
             self.vmstat.read(&mut self.buffer).and_then(|text| system::paging(text, self.page));
         self.devices.look(now.mono, &mut self.buffer);
+        let total = memory.as_ref().ok().map(|memory| memory.total);
         Sample {
             at: now,
             memory,
@@ -118,7 +120,7 @@ impl Sensors for LinuxSensors {
             paging,
             zram: self.devices.zram(&mut self.buffer),
             limit,
-            gpus: self.devices.gpus(&mut self.buffer),
+            gpus: self.devices.gpus((now.mono, total), &mut self.buffer),
             processes: self.processes.read(want, now.mono),
             groups: self.named_groups.read(&want.named, now.mono, &mut self.buffer),
         }

@@ -395,7 +395,7 @@ fn server(cpu: Duration) -> Process {
         key: ProcessKey { pid: SERVER_PID, started: 2_113 },
         parent: 1,
         name: "ollama".to_owned(),
-        role: ProcessRole::Server { host: None, listens: Some(true) },
+        role: ProcessRole::Server { host: None, listens: Some(true), environment: Vec::new() },
         uid: Some(998),
         memory: memory(SERVER[0], SERVER[1]),
         cpu: Some(cpu),

@@ -1,18 +1,20 @@
 //! What is too old or too much goes: by age first, then by size, oldest first.
+//! What was learned has a share of its own, so that neither it nor events
+//! drive out the other.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use rusqlite::{Connection, params};
 
-use super::Retention;
 use super::schema::number;
+use super::{Retention, lessons};
 use crate::domain::time::Wall;
 
 /// Between two looks while events are written.
 const PERIOD: SignedDuration = SignedDuration::from_hours(1);
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// Whether it is time to look again. A clock set back counts too.
 pub(super) fn is_due(last: Wall, now: Wall) -> bool {
@@ -30,6 +32,7 @@ pub(super) fn sweep(
         let swept = params![oldest.as_millisecond()];
         transaction.execute("DELETE FROM events WHERE time_ms < ?1", swept)?;
     }
+    lessons::sweep(&transaction, retention, now)?;
     while used_bytes(&transaction)? > retention.bytes.get() {
         // A tenth at a time: a few rounds, and never far below the limit.
         let gone = transaction.execute(

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior, params};
 
-use super::{Choice, FILE, Restored, StoreError};
+use super::{Choice, FILE, Restored, StoreError, lessons};
 use crate::domain::component::Priority;
 use crate::domain::event::{Event, EventBody};
 use crate::domain::plan::ActionId;
@@ -20,7 +20,7 @@ use crate::domain::snapshot::EVENTS_KEPT;
 use crate::domain::time::Wall;
 
 /// Each entry takes the database from its index to the next version.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     EVENTS,
     // What is to be taken back: one of a kind for each component and target,
     // since a name may come to mean another process.
@@ -31,6 +31,7 @@ const MIGRATIONS: [&str; 2] = [
         body TEXT NOT NULL,
         PRIMARY KEY (component, undo, target)
     ) WITHOUT ROWID;",
+    lessons::TABLES,
 ];
 
 const EVENTS: &str = "
@@ -158,7 +159,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn version(connection: &Connection) -> rusqlite::Result<u32> {
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
@@ -173,14 +174,19 @@ pub(super) fn restore(connection: &Connection) -> rusqlite::Result<Restored> {
         })?;
     let mut events = older(connection, seq.saturating_add(1), EVENTS_KEPT)?;
     events.reverse();
-    Ok(Restored {
+    let mut restored = Restored {
         events,
         next_seq: seq.saturating_add(1),
         next_action: action.saturating_add(1),
         choices: choices(connection)?,
         unfinished: unfinished(connection)?,
         debts: debts(connection)?,
-    })
+        loads: Vec::new(),
+        forecasts: Vec::new(),
+        details: Vec::new(),
+    };
+    lessons::restore(connection, &mut restored)?;
+    Ok(restored)
 }
 
 /// Events below `before`, newest first.
@@ -194,6 +200,13 @@ pub(super) fn older(
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     statement.query_map(params![stored(before), limit], event)?.collect()
+}
+
+/// Events from that time on, oldest first.
+pub(super) fn since(connection: &Connection, from: Wall) -> rusqlite::Result<Vec<Event>> {
+    let mut statement = connection
+        .prepare("SELECT seq, time_ms, body FROM events WHERE time_ms >= ?1 ORDER BY seq")?;
+    statement.query_map(params![from.as_millisecond()], event)?.collect()
 }
 
 fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<(ActionId, Event)>> {

@@ -10,17 +10,21 @@ use std::sync::mpsc::Receiver;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Choice, Health, Retention, retention, schema};
+use super::{Choice, Health, Lesson, Retention, lessons, retention, schema};
 use crate::domain::event::{Event, EventBody};
 use crate::domain::rule::{Debt, Deed};
 use crate::domain::snapshot::EVENTS_KEPT;
 use crate::domain::time::Wall;
+
+/// Lessons that may wait while the disk refuses them.
+const LESSONS_WAITING: usize = 128;
 
 pub(super) enum Message {
     Event { event: Event, confirm: Option<oneshot::Sender<Result<(), String>>> },
     Choice(Choice),
     Owe(Debt),
     Settle(Debt),
+    Learn(Lesson),
     Older { before: u64, limit: usize, reply: oneshot::Sender<Result<Vec<Event>, String>> },
 }
 
@@ -30,6 +34,7 @@ enum Entry {
     Choice(Choice),
     Owe(Debt),
     Settle(Debt),
+    Lesson(Lesson),
 }
 
 pub(super) struct Writer {
@@ -92,6 +97,13 @@ impl Writer {
                 self.forget_waiting(&debt);
                 self.waiting.push_back(Entry::Settle(debt));
             }
+            Message::Learn(lesson) => {
+                self.waiting.retain(|entry| match entry {
+                    Entry::Lesson(other) => !lessons::is_of_the_same(other, &lesson),
+                    _ => true,
+                });
+                self.waiting.push_back(Entry::Lesson(lesson));
+            }
             Message::Older { before, limit, reply } => questions.push((before, limit, reply)),
         }
     }
@@ -126,6 +138,7 @@ impl Writer {
                 Entry::Choice(choice) => choose(&transaction, choice)?,
                 Entry::Owe(debt) => owe(&transaction, debt)?,
                 Entry::Settle(debt) => settle(&transaction, debt)?,
+                Entry::Lesson(lesson) => lessons::write(&transaction, lesson)?,
             }
         }
         transaction.commit()
@@ -138,13 +151,22 @@ impl Writer {
                 let is_same = other.component == debt.component && other.target == debt.target;
                 !is_same || kind(&other.undo) != kind(&debt.undo)
             }
-            Entry::Event(_) | Entry::Choice(_) => true,
+            Entry::Event(_) | Entry::Choice(_) | Entry::Lesson(_) => true,
         });
     }
 
     /// Keeps as many events as are on screen: more could not be missed. A debt
-    /// is never dropped; there are as many as components.
+    /// is never dropped; there are as many as components. What was learned can
+    /// be learned again: it goes before an event does.
     fn drop_surplus(&mut self) {
+        let is_lesson = |entry: &Entry| matches!(entry, Entry::Lesson(_));
+        let lessons = self.waiting.iter().filter(|entry| is_lesson(entry)).count();
+        let mut surplus = lessons.saturating_sub(LESSONS_WAITING);
+        self.waiting.retain(|entry| {
+            let is_kept = surplus == 0 || !is_lesson(entry);
+            surplus -= usize::from(!is_kept);
+            is_kept
+        });
         let mut surplus = self.waiting.len().saturating_sub(EVENTS_KEPT);
         self.waiting.retain(|entry| {
             let is_kept = surplus == 0 || matches!(entry, Entry::Owe(_) | Entry::Settle(_));
@@ -156,7 +178,7 @@ impl Writer {
     fn sweep_when_due(&mut self) {
         let newest = self.waiting.iter().rev().find_map(|entry| match entry {
             Entry::Event(event) => Some(event.time),
-            Entry::Choice(_) | Entry::Owe(_) | Entry::Settle(_) => None,
+            _ => None,
         });
         let Some(now) = newest.filter(|now| retention::is_due(self.swept, *now)) else { return };
         // What could not be swept is tried again in the next hour.
@@ -243,7 +265,7 @@ fn settle(transaction: &Transaction<'_>, debt: &Debt) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value)
         .map_err(|fault| rusqlite::Error::ToSqlConversionFailure(fault.into()))
 }
@@ -322,5 +344,37 @@ mod tests {
         let first =
             |entry: &Entry| matches!(entry, Entry::Event(event) if event.seq == surplus + 2);
         assert!(first(&writer.waiting[1]));
+    }
+
+    fn details(digest: &str) -> Message {
+        let details = Box::default();
+        Message::Learn(Lesson::Details { digest: digest.into(), details })
+    }
+
+    #[test]
+    fn lessons_that_wait_are_bounded_and_drive_out_no_event() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = schema::prepare_files(folder.path()).unwrap();
+        let retention = Retention { days: 1, bytes: Bytes::mib(64) };
+        let connection = schema::open(&path).unwrap();
+        let mut writer = Writer::new(connection, retention, Wall::UNIX_EPOCH, mpsc::channel(8).0);
+        for seq in 1..=300 {
+            writer.take(Message::Event { event: note(seq, "y"), confirm: None }, &mut vec![]);
+        }
+        for number in 0..1000 {
+            // Only the last word on each counts.
+            for _ in 0..2 {
+                writer.take(details(&number.to_string()), &mut vec![]);
+            }
+        }
+        assert_eq!(writer.waiting.len(), 1300);
+        writer.drop_surplus();
+        assert_eq!(writer.waiting.len(), 300 + LESSONS_WAITING);
+        let is_newest = |entry: Option<&Entry>| matches!(entry, Some(Entry::Lesson(Lesson::Details { digest, .. })) if digest == "999");
+        assert!(is_newest(writer.waiting.back()));
+        writer.write();
+        assert!(writer.waiting.is_empty());
+        let restored = schema::restore(&writer.connection).unwrap();
+        assert_eq!((restored.events.len(), restored.details.len()), (300, LESSONS_WAITING));
     }
 }

@@ -5,6 +5,7 @@
 //! for selection; it is the same in every order.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use crate::domain::bytes::Bytes;
 use crate::domain::component::Component;
@@ -37,14 +38,6 @@ impl<'a> ModelRow<'a> {
         match self {
             ModelRow::Loaded(model) => &model.name,
             ModelRow::Installed(model) => &model.name,
-        }
-    }
-
-    /// What it holds while loaded, what it takes on disk while not.
-    pub fn size(&self) -> Option<Bytes> {
-        match self {
-            ModelRow::Loaded(model) => model.held(),
-            ModelRow::Installed(model) => model.disk,
         }
     }
 
@@ -182,17 +175,30 @@ pub fn model_rows<'a>(snapshot: &'a Snapshot, ui: &Ui) -> Vec<ModelRow<'a>> {
     if !wanted.is_empty() {
         rows.retain(|row| matches(&row.words(), &wanted));
     }
-    sort_models(&mut rows, ui.models.sort);
+    match ui.models.sort {
+        Sort::Size => sort_by_size(&mut rows, snapshot),
+        sort => sort_models(&mut rows, sort),
+    }
     rows
+}
+
+/// By what a model holds, or would take; by its file where that is unknown.
+fn sort_by_size(rows: &mut [ModelRow<'_>], snapshot: &Snapshot) {
+    let needs: HashMap<&ModelName, Bytes> =
+        snapshot.fits.value.all.iter().map(|fit| (&fit.model, fit.need.bytes())).collect();
+    let size = |row: &ModelRow<'_>| match row {
+        ModelRow::Loaded(model) => model.held(),
+        ModelRow::Installed(model) => needs.get(&model.name).copied().or(model.disk),
+    };
+    rows.sort_by_key(|row| (row.loaded().is_none(), Reverse(size(row))));
 }
 
 fn sort_models(rows: &mut [ModelRow<'_>], sort: Sort) {
     // Loaded ones stay on top: they are what the page is about.
     let installed = |row: &ModelRow<'_>| row.loaded().is_none();
     match sort {
-        Sort::Natural => {}
+        Sort::Natural | Sort::Size => {}
         Sort::Name => rows.sort_by_key(|row| (installed(row), row.name().as_str().to_lowercase())),
-        Sort::Size => rows.sort_by_key(|row| (installed(row), Reverse(row.size()))),
         Sort::Age => rows.sort_by_key(|row| match row {
             // Unknown counts as now, so the longest idle come first.
             ModelRow::Loaded(model) => {

@@ -29,6 +29,7 @@ use crate::tui::scene::Scene;
 use crate::tui::shown::{LONGEST_STILL, fingerprint};
 use crate::tui::signals::{Ending, Signal, Signals};
 use crate::tui::state::{Abilities, Tone, Ui};
+use crate::tui::terminal::background::{Heard, Listener};
 use crate::tui::terminal::{Drawn, Screen, Writer};
 use crate::tui::theme::{Theme, Themes};
 use crate::tui::update::{Purpose, UiEffect, UiEvent};
@@ -56,6 +57,9 @@ pub struct Start {
     pub themes: Themes,
     /// Index into `themes`.
     pub theme: usize,
+    /// The theme for a light terminal, where the terminal must be asked
+    /// whether it is one.
+    pub theme_if_light: Option<usize>,
     pub abilities: Abilities,
     pub mouse: bool,
     /// Times on screen are local.
@@ -118,6 +122,8 @@ struct Dashboard {
     theme: Theme,
     ui: Ui,
     screen: Screen,
+    /// The theme for a light terminal, while that is being asked.
+    background: Option<(Listener, usize)>,
     time_zone: TimeZone,
     replies: FuturesUnordered<Answer>,
     /// When the screen was opened: the clock of the gaze.
@@ -142,7 +148,9 @@ impl Dashboard {
         let mut snapshots = start.link.snapshots();
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
         let opened = Instant::now();
+        let background = start.theme_if_light.map(|theme| (screen.ask_background(), theme));
         Ok(Dashboard {
+            background,
             theme: start.themes.get(start.theme, start.abilities),
             ui: Ui { can_set: start.settings.is_some(), ..Ui::new(start.abilities, start.theme) },
             link: start.link,
@@ -255,7 +263,27 @@ impl Dashboard {
         Ok(())
     }
 
+    /// What the terminal sends: keys, and among them its answer to whether it
+    /// is light.
     fn hear(&mut self, event: Event) {
+        let (Event::Key(key), Some((listener, theme))) = (&event, &mut self.background) else {
+            return self.take(event);
+        };
+        match listener.hear(*key, self.opened.elapsed()) {
+            Heard::Keys(keys) => keys.into_iter().for_each(|key| self.take(Event::Key(key))),
+            Heard::Background { is_light } => {
+                let theme = *theme;
+                self.background = None;
+                if is_light {
+                    self.ui.theme = theme;
+                    self.theme = self.themes.get(theme, self.ui.abilities);
+                    self.soon(Duration::ZERO);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) {
         let event = match event {
             Event::Key(key) => {
                 let context = Context::of(&self.ui);
@@ -338,6 +366,10 @@ impl Dashboard {
     }
 
     fn next_theme(&mut self) {
+        // Chosen by hand: what the terminal says no longer counts.
+        if let Some((_, theme)) = &mut self.background {
+            *theme = (self.ui.theme + 1) % self.themes.count();
+        }
         self.ui.theme = (self.ui.theme + 1) % self.themes.count();
         self.theme = self.themes.get(self.ui.theme, self.ui.abilities);
         let text = format!("theme {}", self.theme.name);

@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::domain::bytes::Bytes;
+use crate::domain::fit::{Fit, FitVerdict, Recommendation};
 use crate::domain::guard::PolicyView;
 use crate::domain::level::Headroom;
 use crate::domain::model::{Expiry, ModelView};
@@ -18,7 +19,7 @@ use crate::domain::snapshot::{Rates, Snapshot};
 use crate::domain::time::{Moment, Span};
 use crate::tui::rows::group_of;
 use crate::tui::state::{Page, Ui};
-use crate::tui::widgets::figures::two_digits;
+use crate::tui::widgets::figures::{course, two_digits};
 
 /// A picture is made after so long even where nothing seems to have changed:
 /// a tenth of what a picture every second would cost.
@@ -52,6 +53,10 @@ pub fn fingerprint(snapshot: &Snapshot, ui: &Ui) -> u64 {
     }
     snapshot.installed.version.hash(&mut sum.hasher);
     snapshot.events.version.hash(&mut sum.hasher);
+    if let Some(forecast) = &snapshot.forecast {
+        forecast.text().hash(&mut sum.hasher);
+    }
+    sum.verdicts(snapshot, ui);
     if ui.page == Page::Components {
         sum.components(snapshot);
     }
@@ -207,6 +212,7 @@ impl Sum {
         self.bytes(model.measured.map(|(bytes, _)| bytes));
         (model.context, model.priority, model.pinned).hash(&mut self.hasher);
         model.runner.hash(&mut self.hasher);
+        model.course.map(course).hash(&mut self.hasher);
         if let Some(idle) = model.idle {
             idle.at_least.hash(&mut self.hasher);
             self.span(idle.since);
@@ -220,6 +226,47 @@ impl Sum {
             Some(Expiry::Never) => u8::MAX.hash(&mut self.hasher),
             None => {}
         }
+    }
+
+    /// Of all on the models page, of what is considered elsewhere.
+    fn verdicts(&mut self, snapshot: &Snapshot, ui: &Ui) {
+        let fits = &snapshot.fits.value;
+        ui.dial.hash(&mut self.hasher);
+        match ui.page {
+            Page::Models => {
+                fits.unknown.len().hash(&mut self.hasher);
+                fits.all.iter().for_each(|fit| self.row_of_verdict(fit));
+                let selected = ui.models.selected.as_deref();
+                let selected = fits.all.iter().find(|fit| Some(fit.model.as_str()) == selected);
+                selected.into_iter().for_each(|fit| self.sum_of_verdict(fit));
+            }
+            Page::Overview => {
+                let considered = ui.considered.as_ref().and_then(|model| fits.of(model));
+                considered.into_iter().for_each(|fit| self.row_of_verdict(fit));
+                snapshot.recommended.as_deref().map(Recommendation::text).hash(&mut self.hasher);
+            }
+            _ => {}
+        }
+    }
+
+    fn row_of_verdict(&mut self, fit: &Fit) {
+        (&fit.model, fit.verdict, fit.crosses, fit.max_context).hash(&mut self.hasher);
+        (fit.settings.context, fit.smaller.map(|smaller| (smaller.context, smaller.kv_type)))
+            .hash(&mut self.hasher);
+        fit.unload.iter().for_each(|named| named.name.hash(&mut self.hasher));
+        self.bytes(Some(fit.need.bytes()));
+        fit.need.learned.is_some().hash(&mut self.hasher);
+        if matches!(fit.verdict, FitVerdict::FitsAfterFreeing | FitVerdict::Never) {
+            self.bytes(Some(fit.lacks()));
+        }
+    }
+
+    fn sum_of_verdict(&mut self, fit: &Fit) {
+        for bytes in [fit.margin().magnitude(), fit.budget.free(), fit.need.parts()] {
+            self.bytes(Some(bytes));
+        }
+        (fit.settings, &fit.settings_source, &fit.budget.source).hash(&mut self.hasher);
+        fit.unload.iter().for_each(|named| self.bytes(Some(named.bytes)));
     }
 
     /// The graph moves with time once there is something on it.
@@ -236,6 +283,7 @@ impl Sum {
             (component.depth, component.priority, component.pinned).hash(&mut self.hasher);
             self.bytes(component.footprint.map(|footprint| footprint.bytes));
             self.bytes(component.swapped);
+            component.course.map(course).hash(&mut self.hasher);
             self.bytes(group_of(snapshot, component).and_then(|group| group.limit));
         }
     }
@@ -270,6 +318,7 @@ impl Sum {
 mod tests {
     use super::*;
     use crate::domain::component::{Footprint, FootprintSource};
+    use crate::domain::fit::{Fits, Need};
     use crate::domain::guard::{DayCounts, LevelView, Proposal, RuleModes};
     use crate::domain::level::Level;
     use crate::domain::model::ModelName;
@@ -277,6 +326,7 @@ mod tests {
     use crate::domain::rule::RuleMode;
     use crate::domain::time::Monotonic;
     use crate::tui::state::{Abilities, Colors};
+    use crate::tui::update::tests::fits::fit;
     use crate::tui::update::tests::{model, snapshot};
 
     fn ui() -> Ui {
@@ -355,6 +405,35 @@ mod tests {
         }
         assert_ne!(fingerprint(&first, &policy), fingerprint(&larger, &policy));
         assert_eq!(fingerprint(&first, &ui()), fingerprint(&larger, &ui()));
+    }
+
+    fn judged(need: u64, verdict: FitVerdict) -> Snapshot {
+        let mut snapshot = held(3100);
+        let fit = Fit {
+            need: Need { weights: Bytes::mib(need), ..Need::default() },
+            verdict,
+            ..fit("gemma3:1b")
+        };
+        snapshot.fits.set(Fits { all: vec![fit], unknown: Vec::new() });
+        snapshot
+    }
+
+    #[test]
+    fn a_verdict_is_drawn_anew_where_it_stands_and_reads_otherwise() {
+        let first = judged(3100, FitVerdict::Fits);
+        let mut models = ui();
+        models.page = Page::Models;
+        let mut considering = ui();
+        considering.considered = Some(ModelName::new("gemma3:1b"));
+        let other = judged(3100, FitVerdict::FitsAfterUnload);
+        let larger = judged(3300, FitVerdict::Fits);
+        let slightly = judged(3101, FitVerdict::Fits);
+        for ui in [&models, &considering] {
+            assert_ne!(fingerprint(&first, ui), fingerprint(&other, ui));
+            assert_ne!(fingerprint(&first, ui), fingerprint(&larger, ui));
+            assert_eq!(fingerprint(&first, ui), fingerprint(&slightly, ui));
+        }
+        assert_eq!(fingerprint(&first, &ui()), fingerprint(&other, &ui()));
     }
 
     #[test]

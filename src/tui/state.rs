@@ -7,10 +7,11 @@ use std::sync::Arc;
 use ratatui::layout::Rect;
 
 use crate::domain::event::{Event, EventKind};
+use crate::domain::fit::{Fit, FitQuestion};
 use crate::domain::guard::{Proposal, Why};
 use crate::domain::level::Level;
 use crate::domain::model::ModelName;
-use crate::domain::plan::{Plan, Strength};
+use crate::domain::plan::{Keep, Plan, Strength};
 use crate::domain::process::ProcessKey;
 use crate::domain::rule::RuleMode;
 use crate::domain::setting::SettingDifference;
@@ -79,6 +80,10 @@ pub struct Ui {
     pub event_kind: Option<EventKind>,
     pub mode: InputMode,
     pub dialog: Option<Dialog>,
+    /// The installed model that was last looked at: the bar shows its ghost.
+    pub considered: Option<ModelName>,
+    /// How one model is judged, where not as its server would load it.
+    pub dial: Option<FitQuestion>,
     /// Freed bytes, refusals: said where the reader already looks.
     pub toast: Option<Toast>,
     /// Index into the themes that were found.
@@ -138,6 +143,8 @@ impl Ui {
             event_kind: None,
             mode: InputMode::Keys,
             dialog: None,
+            considered: None,
+            dial: None,
             toast: None,
             theme,
             abilities,
@@ -227,8 +234,14 @@ pub enum Dialog {
     Confirm { title: String, plan: PlanView, warning: Option<String> },
     /// How long a model stays: index into [`KEEP_CHOICES`].
     Keep { model: ModelName, chosen: usize },
-    /// How long a model to load stays.
-    Load { model: ModelName, chosen: usize },
+    /// How long a model to load stays. Once asked, it waits for the answer.
+    Load { model: ModelName, chosen: usize, is_asked: bool },
+    /// It does not fit: what would make room, or else.
+    NoRoom(NoRoom),
+    /// The last question before it is loaded all the same.
+    Force(NoRoom),
+    /// The whole verdict on a model.
+    Fit(ModelName),
     /// End a runner that is stuck or orphaned.
     EndRunner { process: ProcessKey, name: String },
     /// Details of the selected row.
@@ -241,6 +254,16 @@ pub enum Dialog {
     Setting { rule: Rule, mode: RuleMode, view: SettingView },
     /// Loads would be cut off.
     Quit { loads: Vec<ModelName> },
+}
+
+/// A load that was not begun.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NoRoom {
+    pub keep: Keep,
+    pub context: Option<u64>,
+    pub fit: Box<Fit>,
+    /// What makes room for it and loads it, where unloading would do.
+    pub plan: Option<Plan>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -11,6 +11,7 @@ use ratatui::Terminal;
 use ratatui::layout::Size;
 
 mod backend;
+pub mod background;
 pub mod detect;
 mod guard;
 mod writer;
@@ -49,6 +50,13 @@ impl Screen {
         let guard = Guard::enter(mouse, writer.outlet())?;
         let terminal = Terminal::new(Picture::new(size()))?;
         Ok(Screen { terminal, guard, writer })
+    }
+
+    /// Asks for the background's colour; to be called before the first
+    /// picture. The answer comes among the keys, or never.
+    pub fn ask_background(&self) -> background::Listener {
+        self.outlet().write_now(background::QUESTION);
+        background::Listener::default()
     }
 
     /// Draws what differs from the last picture. Sends nothing at all where

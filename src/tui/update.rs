@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::domain::event::EventKind;
+use crate::domain::model::ModelName;
 use crate::domain::setting::{SettingChange, SettingDifference};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Monotonic;
@@ -16,6 +17,7 @@ use crate::tui::state::{Dialog, InputMode, Older, Page, Sort, Toast, Tone, Ui};
 
 mod actions;
 mod dialogs;
+mod fits;
 mod moves;
 mod outcomes;
 mod settings;
@@ -76,6 +78,8 @@ pub enum UiEffect {
 pub enum Purpose {
     /// An action; what to say once it is taken on.
     Act(String),
+    /// A load, which may not fit.
+    Load(ModelName),
     /// A plan for the open dialog. Only the latest one counts.
     Plan(u64),
     /// Why the level is what it is, for the open dialog.
@@ -100,6 +104,7 @@ impl Ui {
             self.dialog_scroll = 0;
         }
         self.settle(snapshot, by_itself.then_some(now));
+        self.consider(snapshot);
         effects.extend(self.ask_older(snapshot));
         effects.extend(self.attend(snapshot));
         effects
@@ -147,9 +152,10 @@ impl Ui {
             Intent::Confirm => return self.confirm(snapshot, now),
             Intent::Refuse => return self.refuse(),
             Intent::Cancel => self.dialog = None,
-            Intent::Less => return self.turn(-1),
-            Intent::More => return self.turn(1),
-            Intent::ScrollUp | Intent::ScrollDown => return self.scroll_or_turn(intent),
+            Intent::Force => self.force(),
+            Intent::Less => return self.turn(snapshot, -1),
+            Intent::More => return self.turn(snapshot, 1),
+            Intent::ScrollUp | Intent::ScrollDown => return self.scroll_or_turn(snapshot, intent),
             Intent::ScrollPageUp => self.scroll_dialog(-moves::SCREENFUL),
             Intent::ScrollPageDown => self.scroll_dialog(moves::SCREENFUL),
             Intent::TextAccept => return self.accept_text(snapshot, now),
@@ -265,8 +271,10 @@ impl Ui {
             self.event_kind = None;
         } else if self.page == Page::Help {
             self.open(self.memory.before_help);
+        } else if self.page == Page::Models && self.dial.take().is_some() {
         } else if self.page != Page::Overview {
             self.open(Page::Overview);
+        } else if self.considered.take().is_some() {
         } else {
             self.toast = None;
         }

@@ -4,6 +4,7 @@
 mod components;
 mod dialogs;
 mod events;
+mod fit;
 mod header;
 mod help;
 mod models;
@@ -25,12 +26,16 @@ use super::scene::Scene;
 use super::state::{InputMode, Page, Sight, Toast, Tone};
 use super::theme::Role;
 use super::widgets::canvas::{self, Canvas, cells, span};
+use crate::domain::text::clean;
 
 /// The smallest screen with a picture.
 pub const LEAST: (u16, u16) = (40, 10);
 
 /// How often a hint of the footer can be said in fewer words.
 const FEWEST: usize = 2;
+
+/// From here the overview spares a row for what would be good to load.
+const ADVISED: u16 = 24;
 
 /// Blanks between two keys of the footer.
 const GAP: u16 = 2;
@@ -70,7 +75,9 @@ fn draw_too_small(canvas: &mut Canvas<'_>, area: Rect) {
 fn draw_page(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let footer = Rect { y: area.bottom() - 1, height: 1, ..area };
     let asked = scene.snapshot.proposal.as_deref();
-    let body = Rect { height: area.height - 1 - u16::from(asked.is_some()), ..area };
+    let advice = advice(scene, area);
+    let above_keys = u16::from(asked.is_some()) + u16::from(advice.is_some());
+    let body = Rect { height: area.height - 1 - above_keys, ..area };
     if scene.ui.page == Page::Overview {
         overview::draw(canvas, body, scene);
     } else {
@@ -84,8 +91,12 @@ fn draw_page(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         }
     }
     tabs::draw(canvas, body, scene);
+    if let Some(text) = advice {
+        let row = Rect { x: area.x + 1, y: body.bottom(), width: area.width - 2, height: 1 };
+        canvas.text(row, &text, Role::Dim);
+    }
     if let Some(asked) = asked {
-        proposal::draw(canvas, Rect { y: body.bottom(), ..footer }, (asked, scene));
+        proposal::draw(canvas, Rect { y: footer.y - 1, ..footer }, (asked, scene));
     }
     draw_footer(canvas, footer, (scene, body.bottom()));
     if let Some(dialog) = &scene.ui.dialog {
@@ -94,6 +105,15 @@ fn draw_page(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     if let InputMode::Palette { typed, chosen } = &scene.ui.mode {
         palette::draw(canvas, body, scene, (typed, *chosen));
     }
+}
+
+/// What would be good to load, where a row of the overview can be spared.
+fn advice(scene: &Scene<'_>, area: Rect) -> Option<String> {
+    let has_room = area.height >= ADVISED && !overview::is_compact(area);
+    if !has_room || scene.ui.page != Page::Overview {
+        return None;
+    }
+    scene.snapshot.recommended.as_deref().map(|advice| clean(&advice.text()))
 }
 
 /// The last row: what was just said, what is being typed, the keys that help.

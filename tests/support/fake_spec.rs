@@ -108,6 +108,8 @@ pub struct Script {
     pub ps: Option<Value>,
     /// Said by `/api/tags` instead of the truth.
     pub tags: Option<Value>,
+    /// Said by `/api/show` instead of the truth: plainly, and asked for all.
+    pub show: Option<[Value; 2]>,
     /// Unloads are accepted and nothing comes of them.
     pub never_unloads: bool,
     pub unload_ms: u64,

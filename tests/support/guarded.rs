@@ -178,6 +178,7 @@ pub fn proposal() -> Proposal {
 
 fn named() -> [Component; 2] {
     let component = |id: String, name: &str, kind, held| Component {
+        course: None,
         id,
         name: name.into(),
         kind,

@@ -227,6 +227,8 @@ impl Hands for OnlyEnds {
 fn settings(runtime: &Ollama, sensors: &dyn Sensors) -> Settings {
     let view = ProfileView { name: "careful".into(), why: "set by the test".into() };
     Settings {
+        fit: Default::default(),
+        tastes: Default::default(),
         version: "test".into(),
         mode: Mode::Live,
         host: sensors.host(),

@@ -14,6 +14,7 @@ use plimsoll::domain::process::{
 use plimsoll::domain::sample::{
     AvailableSource, Memory, MemoryParts, Paging, Pressure, Stall, Swap,
 };
+use plimsoll::domain::shape::{PerLayer, Shape, TensorPart, TensorSum, Weights};
 use plimsoll::domain::snapshot::{Host, Mode, ProfileView, Snapshot};
 use plimsoll::domain::{
     BlobDigest, Bytes, EventBody, Group, ModelName, Moment, Monotonic, Process, ProcessKey,
@@ -39,6 +40,8 @@ pub fn moment(millis: u64) -> Moment {
 
 pub fn settings(profile: Profile) -> Settings {
     Settings {
+        fit: Default::default(),
+        tastes: Default::default(),
         version: "test".into(),
         mode: Mode::Live,
         host: Host::default(),
@@ -91,6 +94,8 @@ pub struct Machine {
     pub installed: Vec<InstalledModel>,
     pub details: Vec<(ModelName, ModelDetails)>,
     pub fault: Option<RuntimeFault>,
+    /// Only metadata cannot be had.
+    pub details_fault: Option<RuntimeFault>,
     /// `/proc` cannot be read.
     pub is_blind: bool,
     /// The disk: whether an action's start can be put on it.
@@ -127,6 +132,7 @@ impl Machine {
             installed: Vec::new(),
             details: Vec::new(),
             fault: None,
+            details_fault: None,
             is_blind: false,
             journal: Ok(()),
             answers: Ok(()),
@@ -204,7 +210,8 @@ impl Machine {
             Poll::Details(name) => {
                 let details = self.details.iter().find(|(n, _)| n == name);
                 let details = details.map(|(_, d)| d.clone()).unwrap_or_default();
-                PollAnswer::Details(name.clone(), or_fault.map(|()| details))
+                let fault = self.details_fault.clone().map_or(or_fault, Err);
+                PollAnswer::Details(name.clone(), fault.map(|()| details))
             }
         }
     }
@@ -281,6 +288,17 @@ impl Machine {
         self.details.push((name, details));
     }
 
+    /// An installed model whose metadata say so many MiB of weights.
+    pub fn install_sized(&mut self, name: &str, letter: char, mib: u64) {
+        self.install(name, letter);
+        let (_, details) = self.details.last_mut().expect("just installed");
+        details.shape = Some(Box::new(shape(mib)));
+        details.max_context = Some(131_072);
+        if let Some(installed) = self.installed.last_mut() {
+            installed.disk = Some(Bytes::mib(mib));
+        }
+    }
+
     pub fn start_runner(&mut self, letter: char, mib: u64) -> ProcessKey {
         let pid = 200 + self.runners.len() as u32 + (self.millis / 10) as u32;
         let key = ProcessKey { pid, started: self.millis + u64::from(pid) };
@@ -345,12 +363,39 @@ impl Machine {
     }
 }
 
+/// 16 layers of grouped queries: 32 KiB of cache a token at f16.
+pub fn shape(mib: u64) -> Shape {
+    Shape {
+        architecture: "llama".into(),
+        layers: 16,
+        embedding: 1024,
+        feed_forward: PerLayer::Same(3584),
+        vocabulary: 32_000,
+        max_context: Some(131_072),
+        heads: PerLayer::Same(16),
+        heads_kv: PerLayer::Same(8),
+        key_length: Some(64),
+        value_length: Some(64),
+        weights: Weights {
+            tensors: vec![TensorSum {
+                part: TensorPart::Layer,
+                kind: "Q8_0".into(),
+                count: 112,
+                elements: (mib << 20) / 34 * 32,
+                bytes: Bytes::mib(mib),
+            }],
+            ..Weights::default()
+        },
+        ..Shape::default()
+    }
+}
+
 pub fn server(pid: u32) -> Process {
     Process {
         key: ProcessKey { pid, started: 1 },
         parent: 1,
         name: "ollama".into(),
-        role: ProcessRole::Server { host: None, listens: Some(true) },
+        role: ProcessRole::Server { host: None, listens: Some(true), environment: Vec::new() },
         uid: Some(1000),
         memory: ProcessMemory { resident: Some(Bytes::mib(40)), ..ProcessMemory::default() },
         cpu: None,

@@ -92,18 +92,7 @@ pub fn calm() -> Snapshot {
     let total = gib(15.6);
     let sample = Sample {
         at: ago(0),
-        memory: Ok(Memory {
-            total,
-            available: gib(11.1),
-            free: gib(6.3),
-            available_source: AvailableSource::Kernel,
-            parts: MemoryParts::Linux {
-                anonymous: Some(gib(3.1)),
-                cached: Some(gib(4.9)),
-                shared: Some(gib(0.3)),
-                slab_unreclaimable: Some(gib(0.4)),
-            },
-        }),
+        memory: Ok(calm_memory(total)),
         swap: Err(SensorFault::absent("no swap is set up")),
         pressure: Err(SensorFault::absent("this kernel has no /proc/pressure/memory")),
         paging: Ok(Paging::default()),
@@ -114,6 +103,9 @@ pub fn calm() -> Snapshot {
         groups: plimsoll::domain::sample::no_groups(),
     };
     Snapshot {
+        fits: Default::default(),
+        forecast: None,
+        recommended: None,
         format: FORMAT,
         sequence: 412,
         at: ago(0),
@@ -146,6 +138,21 @@ pub fn calm() -> Snapshot {
         loads_in_flight: Vec::new(),
         notices: Vec::new(),
         mode: Mode::Live,
+    }
+}
+
+fn calm_memory(total: Bytes) -> Memory {
+    Memory {
+        total,
+        available: gib(11.1),
+        free: gib(6.3),
+        available_source: AvailableSource::Kernel,
+        parts: MemoryParts::Linux {
+            anonymous: Some(gib(3.1)),
+            cached: Some(gib(4.9)),
+            shared: Some(gib(0.3)),
+            slab_unreclaimable: Some(gib(0.4)),
+        },
     }
 }
 
@@ -313,6 +320,7 @@ fn ollama(state: RuntimeState, place: Place) -> RuntimeView {
 
 fn llama() -> ModelView {
     ModelView {
+        course: None,
         name: ModelName::new("llama3.2:3b"),
         runtime: 0,
         state: ModelState::Ready,
@@ -387,7 +395,7 @@ fn processes() -> ProcessTable {
             in_ollama_folder: Some(true),
         }))
     };
-    let server = ProcessRole::Server { host: None, listens: Some(true) };
+    let server = ProcessRole::Server { host: None, listens: Some(true), environment: Vec::new() };
     ProcessTable {
         servers: vec![process(900, "ollama", server, Bytes::mib(82))],
         runners: vec![
@@ -434,6 +442,7 @@ fn installed() -> Vec<InstalledModel> {
 
 fn components() -> Vec<Component> {
     let component = |id: &str, kind, depth, (pid, held): (u32, f64)| Component {
+        course: None,
         id: id.into(),
         name: id.split_once(':').map_or(id, |(_, name)| name).into(),
         kind,

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::cli::Context;
 use crate::cli::exit::ExitCode;
+use crate::cli::facts::write_json;
+use crate::cli::look::{Glance, see};
 use crate::cli::status::json::SCHEMA_VERSION;
-use crate::cli::status::{Glance, see};
 use crate::config::LoadedConfig;
 use crate::domain::guard::{LevelView, PolicyView};
 use crate::domain::{Bytes, Level, RuleMode, Snapshot, Wall};
@@ -30,15 +31,12 @@ pub(super) fn run(
         .build()
         .context("start the runtime")?;
     let attention = Attention { policy: true, ..Attention::default() };
-    let snapshot = see(context, config, (&runtime, Glance { apart: APART, attention }))?;
+    let snapshot = see(context, config, &runtime, Glance { apart: APART, attention })?;
     runtime.shutdown_background();
     let policy = snapshot.policy.as_deref().ok_or_else(|| anyhow!("no rules could be read"))?;
     match format {
         Format::Text => text(&snapshot, policy, out)?,
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut *out, &DryRun::of(&snapshot, policy))?;
-            writeln!(out)?;
-        }
+        Format::Json => write_json(out, &DryRun::of(&snapshot, policy))?,
     }
     out.flush()?;
     Ok(ExitCode::Done)

@@ -9,7 +9,7 @@ use crate::domain::model::{Activity, Expiry, ModelView};
 use crate::domain::process::MeasuredSource;
 use crate::domain::sample::{MacPressure, Pressure};
 use crate::domain::snapshot::{Place, RuntimeState, RuntimeView, Snapshot};
-use crate::domain::{Event, EventKind, Wall};
+use crate::domain::{Course, Event, EventKind, Forecast, Wall};
 
 /// Raised when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -26,6 +26,8 @@ pub struct Status {
     pub set_by: Option<SetBy>,
     pub headroom_bytes: Option<u64>,
     pub headroom_to: Option<Level>,
+    /// Null in a single look: a forecast needs minutes.
+    pub forecast: Option<ForecastStatus>,
     pub memory: Option<MemoryStatus>,
     pub swap: Option<SwapStatus>,
     pub pressure: Option<PressureStatus>,
@@ -40,6 +42,17 @@ pub struct Status {
 pub struct SetBy {
     pub signal: SignalKind,
     pub text: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct ForecastStatus {
+    pub to: Level,
+    pub signal: SignalKind,
+    pub soonest_seconds: u64,
+    pub latest_seconds: u64,
+    /// What it rests on: so many seconds, and so many bytes a second.
+    pub window_seconds: u64,
+    pub bytes_per_second: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -104,6 +117,8 @@ pub struct ComponentStatus {
     pub pinned: bool,
     pub bytes: Option<u64>,
     pub source: Option<FootprintSource>,
+    /// A leak or a plateau; null where neither can be told.
+    pub course: Option<Course>,
     pub id: String,
     pub pid: Option<u32>,
 }
@@ -132,15 +147,27 @@ impl Status {
             set_by: cause.map(|cause| SetBy { signal: cause.signal, text: cause.text }),
             headroom_bytes,
             headroom_to,
+            forecast: snapshot.forecast.as_ref().map(forecast),
             memory: memory(snapshot),
             swap: swap(snapshot),
             pressure: pressure(snapshot),
             profile: snapshot.profile.name.clone(),
             runtimes: snapshot.runtimes.iter().map(runtime).collect(),
-            models: snapshot.models.iter().map(|view| model(view, snapshot)).collect(),
-            components: snapshot.components.value.iter().map(component).collect(),
+            models: models(snapshot),
+            components: components(snapshot),
             events: snapshot.events.value.iter().rev().take(EVENTS).map(EventStatus::of).collect(),
         }
+    }
+}
+
+fn forecast(forecast: &Forecast) -> ForecastStatus {
+    ForecastStatus {
+        to: forecast.to,
+        signal: forecast.signal,
+        soonest_seconds: forecast.soonest.as_secs(),
+        latest_seconds: forecast.latest.as_secs(),
+        window_seconds: forecast.window.as_secs(),
+        bytes_per_second: forecast.rate,
     }
 }
 
@@ -187,6 +214,16 @@ fn runtime(view: &RuntimeView) -> RuntimeStatus {
     }
 }
 
+/// As in `status`, for who asks for nothing else.
+pub fn models(snapshot: &Snapshot) -> Vec<ModelStatus> {
+    snapshot.models.iter().map(|view| model(view, snapshot)).collect()
+}
+
+/// As in `status`, for who asks for nothing else.
+pub fn components(snapshot: &Snapshot) -> Vec<ComponentStatus> {
+    snapshot.components.value.iter().map(component).collect()
+}
+
 fn model(view: &ModelView, snapshot: &Snapshot) -> ModelStatus {
     // One look cannot tell how long it has been idle: only an engine that saw
     // its expiry move, or watched for a while, can.
@@ -223,6 +260,7 @@ fn component(component: &Component) -> ComponentStatus {
         pinned: component.pinned,
         bytes: component.footprint.map(|footprint| footprint.bytes.get()),
         source: component.footprint.map(|footprint| footprint.source),
+        course: component.course,
         id: component.id.clone(),
         pid: component.process.map(|process| process.pid),
     }

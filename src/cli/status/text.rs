@@ -50,7 +50,10 @@ fn level(snapshot: &Snapshot) -> String {
 
 fn headroom(snapshot: &Snapshot) -> String {
     match &snapshot.headroom {
-        Headroom::Known { bytes, to } => format!("{bytes} to {to}"),
+        Headroom::Known { bytes, to } => {
+            let ahead = snapshot.forecast.as_ref().map(|ahead| format!("; {}", ahead.text()));
+            format!("{bytes} to {to}{}", ahead.unwrap_or_default())
+        }
         Headroom::Unknown { reason } => format!("unknown: {reason}"),
     }
 }
@@ -102,7 +105,8 @@ fn runtime(view: &RuntimeView) -> String {
     format!("{}{place} {told}", view.url)
 }
 
-fn model(view: &ModelView, snapshot: &Snapshot) -> String {
+/// What a model is and holds.
+pub fn model(view: &ModelView, snapshot: &Snapshot) -> String {
     let mut told = vec![match (&view.state, view.activity) {
         (crate::domain::ModelState::Ready, Activity::Busy) => "busy".to_owned(),
         (state, _) => state.word().to_owned(),

@@ -67,6 +67,7 @@ impl Update {
         leave_out(&mut snapshot.installed, &before.installed);
         leave_out(&mut snapshot.components, &before.components);
         leave_out(&mut snapshot.events, &before.events);
+        leave_out(&mut snapshot.fits, &before.fits);
         Update { snapshot, history: HistoryUpdate::between(&before.history, &now.history) }
     }
 
@@ -77,6 +78,7 @@ impl Update {
             fill_in(&mut snapshot.installed, &before.installed);
             fill_in(&mut snapshot.components, &before.components);
             fill_in(&mut snapshot.events, &before.events);
+            fill_in(&mut snapshot.fits, &before.fits);
         }
         snapshot.history = self.history.onto(before.map(|before| &before.history));
         snapshot

@@ -144,6 +144,14 @@ impl Actions {
         })
     }
 
+    /// The context a load of ours was asked with.
+    pub(super) fn context_of_load(&self, name: &ModelName) -> Option<u64> {
+        self.in_flight.values().find_map(|flight| match &flight.action {
+            Action::Load { model, context, .. } if model == name => *context,
+            _ => None,
+        })
+    }
+
     pub(super) fn asked_to_unload(&self, name: &ModelName) -> bool {
         self.in_flight
             .values()
@@ -344,6 +352,9 @@ impl State {
     pub(super) fn finish(&mut self, id: ActionId, result: Verdict, freed: Option<Bytes>) {
         let Some(flight) = self.actions.in_flight.remove(&id) else { return };
         let is_done = matches!(result, Verdict::Done | Verdict::Unconfirmed);
+        if flight.action.takes_away() {
+            self.restart_outlook();
+        }
         self.settle_debt(&flight.action, is_done, self.now.since(flight.asked));
         if is_done && let Some(was) = flight.was {
             if let (Origin::Rule, TakenKind::Model { name, .. }) = (flight.by, &was.what) {

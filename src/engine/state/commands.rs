@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::component::{ComponentKind, Priority};
-use crate::domain::event::Origin;
+use crate::domain::event::{EventBody, Origin};
 use crate::domain::model::ModelState;
 use crate::domain::pattern;
 use crate::domain::plan::{Keep, Plan};
@@ -17,6 +17,7 @@ use crate::policy::plan;
 use super::super::input::{Choice, ComponentRule, Effect, RequestNumber};
 use super::super::link::{Command, PlanRequest, Reply};
 use super::State;
+use super::fits::Gate;
 
 /// More events than a page could want at once.
 const OLDER_AT_MOST: usize = 500;
@@ -85,7 +86,8 @@ impl State {
         }
         let reply = match self.try_command(command) {
             Ok(reply) => reply,
-            Err(reason) => Reply::Refused { reason },
+            // It names what was asked for, as it was asked for.
+            Err(reason) => Reply::Refused { reason: clean(&reason) },
         };
         self.reply(number, reply);
     }
@@ -95,10 +97,12 @@ impl State {
             return Err("a recording is being played, nothing can be changed".into());
         }
         match command {
-            Command::Propose { request } => Ok(Reply::Plan { plan: self.propose(&request) }),
+            Command::Propose { request } => self.propose(&request).map(|plan| Reply::Plan { plan }),
             Command::CarryOut { plan } => self.carry_out(plan),
             Command::Unload { model } => self.unload(model),
-            Command::Load { model, keep, context } => self.load(model, keep, context),
+            Command::Load { model, keep, context, force } => {
+                self.load((model, keep, context), force)
+            }
             Command::Keep { model, keep } => self.keep(model, keep),
             Command::EndRunner { process } => self.end_runner(process),
             Command::Pin { component, pinned } => self.choose(component, Some(pinned), None),
@@ -107,6 +111,9 @@ impl State {
             }
             Command::Answer { proposal, accept } => {
                 self.answer(proposal, accept).map(|()| Reply::Accepted)
+            }
+            Command::Fit { question } => {
+                self.judge(&question).map(|fit| Reply::Fit { fit: Box::new(fit) })
             }
             Command::Why => Ok(Reply::Why { why: Box::new(self.why()) }),
             Command::PollNow => {
@@ -121,15 +128,15 @@ impl State {
         }
     }
 
-    fn propose(&mut self, request: &PlanRequest) -> Plan {
+    fn propose(&mut self, request: &PlanRequest) -> Result<Plan, String> {
         if let PlanRequest::Rule(level) = request {
-            return self.rule_wish_at(*level, false);
+            return Ok(self.rule_wish_at(*level, false));
         }
         let models = self.model_views();
         let spared = BTreeMap::new();
         let components = &self.components.value;
         let load = plan::Load { models: &models, components, spared: &spared, now: self.now };
-        match request {
+        Ok(match request {
             PlanRequest::Cleanup(strength) => {
                 let target = match strength {
                     Strength::Force => None,
@@ -137,11 +144,13 @@ impl State {
                 };
                 plan::cleanup(&load, *strength, target)
             }
+            PlanRequest::Free(bytes) => plan::free(&load, *bytes),
+            PlanRequest::To(level) => plan::free(&load, self.excess_over(*level)?),
             PlanRequest::Unload(names) => plan::asked(&load, names),
             PlanRequest::UnloadAll => plan::unload_all(&load),
             PlanRequest::Recycle(name) => plan::recycle(&load, name),
             PlanRequest::Undo | PlanRequest::Rule(_) => self.undoing(),
-        }
+        })
     }
 
     fn carry_out(&mut self, plan: Plan) -> Taken {
@@ -204,13 +213,38 @@ impl State {
         Ok(Reply::Accepted)
     }
 
-    fn installed_model(&self, model: &ModelName) -> Option<&InstalledModel> {
+    pub(super) fn installed_model(&self, model: &ModelName) -> Option<&InstalledModel> {
         self.installed.value.iter().find(|installed| &installed.name == model)
     }
 
-    fn load(&mut self, model: ModelName, keep: Keep, context: Option<u64>) -> Taken {
+    /// Through the gate; by force in spite of it, which is said.
+    fn load(
+        &mut self,
+        (model, keep, context): (ModelName, Keep, Option<u64>),
+        force: bool,
+    ) -> Taken {
         self.why_not_loaded(&model)?;
-        self.begin(Action::Load { model, keep, context }, Origin::Person, None);
+        if context == Some(0) {
+            return Err("a context of no tokens holds nothing".into());
+        }
+        let gate = self.gate(&model, context);
+        let said = model.short().to_owned();
+        let action = Action::Load { model, keep, context };
+        let expected = match gate {
+            Gate::Open(expected) => expected,
+            Gate::Closed(fit) if force => {
+                let (need, lacks) = (fit.need.bytes(), fit.lacks());
+                self.tell(EventBody::LoadForced { model: said, need, lacks });
+                Some(need)
+            }
+            Gate::Closed(fit) => {
+                let (need, lacks) = (fit.need.bytes(), fit.lacks());
+                self.tell(EventBody::LoadRefused { model: said, need, lacks });
+                let plan = self.making_room(&fit, action);
+                return Ok(Reply::DoesNotFit { fit, plan });
+            }
+        };
+        self.begin(action, Origin::Person, expected);
         Ok(Reply::Accepted)
     }
 

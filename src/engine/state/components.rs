@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::component::{FootprintSource, Priority};
 use crate::domain::process::ProcessRole;
 use crate::domain::{
-    Bytes, Component, ComponentKind, Deed, Footprint, Group, GroupKind, Measure, ModelName,
+    Bytes, Component, ComponentKind, Course, Deed, Footprint, Group, GroupKind, Measure, ModelName,
     NamedBy, Process, Target,
 };
 use crate::policy::rules::ComponentRule;
@@ -36,6 +36,7 @@ struct Figures {
     pinned: bool,
     state: Option<&'static str>,
     allowed: Vec<Deed>,
+    course: Option<Course>,
 }
 
 impl State {
@@ -125,6 +126,7 @@ impl State {
             Seen::Group(group) => (&*group.name, 0, None),
         };
         let mut row = Component {
+            course: None,
             name: name.to_owned(),
             kind: seen.kind(),
             depth,
@@ -163,7 +165,12 @@ impl State {
             }
         };
         let allowed = if seen.may_be_done_to() { allowed(&rules) } else { Vec::new() };
-        Figures { footprint, swapped, priority, pinned, state, allowed }
+        let course = match seen {
+            Seen::Process { process, .. } => self.courses.of_process(process),
+            Seen::Model { tracked, .. } => tracked.course.course(),
+            Seen::Group(group) => self.courses.of_group(group),
+        };
+        Figures { footprint, swapped, priority, pinned, state, allowed, course }
     }
 }
 
@@ -258,6 +265,7 @@ impl Figures {
             && (row.priority, row.pinned) == (self.priority, self.pinned)
             && row.state.as_deref() == self.state
             && row.allowed == self.allowed
+            && row.course == self.course
     }
 
     fn put_in(self, row: &mut Component) {
@@ -269,6 +277,7 @@ impl Figures {
             row.state = self.state.map(str::to_owned);
         }
         row.allowed = self.allowed;
+        row.course = self.course;
     }
 }
 

@@ -7,32 +7,22 @@ use std::time::Duration;
 
 use crate::domain::event::{EventBody, Origin};
 use crate::domain::guard::{Proposal, RuleModes};
-use crate::domain::level::Headroom;
-use crate::domain::plan::{Keep, Kept, Purpose, Verdict};
+use crate::domain::plan::{Kept, Purpose, Verdict};
 use crate::domain::snapshot::Mode;
 use crate::domain::{
-    Action, Activity, Bytes, Component, Footprint, FootprintSource, Level, ModelName, ModelView,
-    Monotonic, Percent, Plan, RuleMode, SignalKind, Step,
+    Action, Bytes, Component, Level, ModelName, ModelView, Monotonic, Plan, RuleMode, SignalKind,
+    Step,
 };
-use crate::policy;
 use crate::policy::guard::{self, Situation};
 use crate::policy::plan;
 use crate::policy::restraint::Restraint;
 
 use super::State;
-use super::actions::TakenKind;
 use super::components::model_id;
 
 /// How long memory must have been normal before what was taken away is given
 /// back: longer than a level's dwell, so that the two do not chase each other.
 const RECOVERED: Duration = Duration::from_secs(60);
-
-/// How long a model that has grown must have been idle to be recycled.
-const IDLE_TO_RECYCLE: Duration = Duration::from_secs(60);
-
-/// Weights on disk to what they take loaded, at a usual context: the cache
-/// and the buffers of recorded models are less than this beside them.
-const LOADED_SHARE: Percent = Percent::new(120.0);
 
 /// Between two ends of the kill switch, whatever pause the rules have: what a
 /// process held comes back over seconds.
@@ -56,7 +46,7 @@ pub(super) struct Guard {
     /// When the last sleep ended.
     woke: Option<Monotonic>,
     /// Loaded by the preload list, or tried: once each.
-    preloaded: BTreeSet<ModelName>,
+    pub(super) preloaded: BTreeSet<ModelName>,
 }
 
 /// The kill switch since memory went past it.
@@ -369,98 +359,6 @@ impl State {
                 self.guard.preloaded.extend(names);
             }
             self.heed(plan, mode);
-        }
-    }
-
-    /// An idle model whose runner has grown beyond what its server tells of.
-    fn recycling(&self) -> Option<Plan> {
-        let most = self.rules.recycle_growth?;
-        let models = self.model_views();
-        let grown = models.iter().find(|model| {
-            let is_quiet = model.activity == Activity::Idle
-                && model.idle.is_some_and(|idle| self.now.since(idle.since) >= IDLE_TO_RECYCLE);
-            let growth = self.models.get(&model.name).and_then(super::tracked::Tracked::growth);
-            is_quiet
-                && !model.pinned
-                && !model.is_remote
-                && model.context.is_some()
-                && growth.is_some_and(|growth| growth > most)
-        })?;
-        let spared = Default::default();
-        let load = plan::Load { models: &models, components: &[], spared: &spared, now: self.now };
-        Some(plan::recycle(&load, &grown.name))
-    }
-
-    fn preloading(&self) -> Option<Plan> {
-        let need_of = |name: &ModelName| {
-            let installed = self.installed.value.iter().find(|model| &model.name == name)?;
-            Some(installed.disk?.at(LOADED_SHARE))
-        };
-        let missing = self.rules.preload.iter().filter(|name| {
-            self.server.is_listed
-                && !self.models.contains_key(*name)
-                && !self.guard.preloaded.contains(*name)
-        });
-        let (name, need) = missing
-            .filter_map(|name| Some((name, need_of(name)?)))
-            .find(|(_, need)| self.why_too_large(*need).is_none())?;
-        let action = Action::Load { model: name.clone(), keep: Keep::Default, context: None };
-        let reason = "on the preload list".to_owned();
-        let expected = Some(Footprint { bytes: need, source: FootprintSource::Estimated });
-        Some(Plan {
-            purpose: Purpose::Preload,
-            target: None,
-            steps: vec![Step { action, expected, reason }],
-            kept: Vec::new(),
-        })
-    }
-
-    /// Why so much more does not fit below the next level; `None`: it does.
-    fn why_too_large(&self, need: Bytes) -> Option<String> {
-        let room = match self.headroom(&self.marks()) {
-            Headroom::Known { bytes, .. } => bytes,
-            Headroom::Unknown { .. } => self.readings.available()?,
-        };
-        (need > room).then(|| format!("it needs {need}, and {room} are left"))
-    }
-
-    /// Bring back what the last cleanup took away, as far as it fits.
-    pub(super) fn undoing(&self) -> Plan {
-        let (mut steps, mut kept, mut sum) = (Vec::new(), Vec::new(), Bytes::ZERO);
-        for was in self.actions.taken() {
-            let need = was.held.unwrap_or_default();
-            let (action, is_there) = self.bringing_back(&was.what);
-            let why = match is_there {
-                true => Some("it is there again".to_owned()),
-                false => self.why_too_large(sum + need),
-            };
-            if let Some(reason) = why {
-                kept.push(Kept { name: action.subject().to_owned(), reason });
-                continue;
-            }
-            sum += need;
-            let reason = match was.held {
-                Some(held) => format!("it held {held} when it was taken away"),
-                None => "it was taken away".into(),
-            };
-            let measured = |bytes| Footprint { bytes, source: FootprintSource::Measured };
-            steps.push(Step { action, expected: was.held.map(measured), reason });
-        }
-        Plan { purpose: Purpose::Undo, target: None, steps, kept }
-    }
-
-    /// What brings it back, and whether it is there already.
-    fn bringing_back(&self, was: &TakenKind) -> (Action, bool) {
-        match was {
-            TakenKind::Model { name, context, expires } => {
-                let keep = policy::keep_until(*expires, self.now);
-                let action = Action::Load { model: name.clone(), keep, context: *context };
-                (action, self.models.contains_key(name))
-            }
-            TakenKind::Component(action) => {
-                let is_it = |row: &Component| matches!(action, Action::Component { id, .. } if *id == row.id);
-                (action.clone(), self.components.value.iter().any(is_it))
-            }
         }
     }
 }

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::event::{EventBody, GoneWhy};
-use crate::domain::fault::RuntimeFaultKind;
-use crate::domain::model::{Activity, Expiry, Idle, ModelDetails, ModelState};
+use crate::domain::model::{Activity, Expiry, Idle, ModelState};
 use crate::domain::process::{ProcessRole, RunnerArguments};
-use crate::domain::{BlobDigest, Bytes, LoadedModel, ModelName, Process, ProcessKey, RuntimeFault};
+use crate::domain::{BlobDigest, Bytes, LoadedModel, ModelName, Process, ProcessKey};
 
 use super::State;
 use super::tracked::Tracked;
@@ -22,10 +21,6 @@ const UNLISTED_FOR: Duration = Duration::from_secs(3);
 /// An idle model that stays so long after it was asked is stuck:
 /// recorded servers take 10 to 300 ms.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(15);
-
-/// Details that could not be had are asked for again after so long: a server
-/// in trouble is not pressed, and a model need not stay unjoined for long.
-const DETAILS_AGAIN: Duration = Duration::from_secs(5);
 
 /// Whether a runner is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,31 +86,6 @@ impl State {
             );
             self.tell(EventBody::Note { text });
         }
-    }
-
-    pub(super) fn take_details(
-        &mut self,
-        model: &ModelName,
-        answer: Result<ModelDetails, RuntimeFault>,
-    ) {
-        let listed = self.models.get(model).and_then(|tracked| tracked.listed.as_ref());
-        let installed = self.installed.value.iter().find(|installed| &installed.name == model);
-        let digest =
-            listed.map(|l| &l.digest).or(installed.map(|i| &i.digest)).cloned().unwrap_or_default();
-        let details = match answer {
-            Ok(details) => details,
-            Err(fault) if may_pass(&fault) => {
-                self.details_later.insert(digest, self.now.mono.plus(DETAILS_AGAIN));
-                return;
-            }
-            // A refusal is remembered: the question is not repeated for ever.
-            Err(_) => ModelDetails::default(),
-        };
-        self.details_later.remove(&digest);
-        if let Some(blob) = &details.blob {
-            self.blobs.insert(blob.clone(), model.clone());
-        }
-        self.details.insert(digest, details);
     }
 
     /// Nobody listens there: nothing it said holds any longer.
@@ -224,15 +194,20 @@ impl State {
         };
         self.models.retain(|other, tracked| !is_other_guess(other, tracked));
         let Some(tracked) = self.models.get_mut(name) else { return };
-        if tracked.runner != Some(runner) {
-            tracked.forget_growth();
-        }
+        let seen = match tracked.runner == Some(runner) {
+            true => None,
+            false => {
+                tracked.forget_growth();
+                tracked.observed.take()
+            }
+        };
         tracked.runner = Some(runner);
         tracked.cpu = None;
         tracked.is_working = false;
         if matches!(tracked.state, ModelState::Gone { .. }) && tracked.listed.is_some() {
             tracked.state = ModelState::Ready;
         }
+        self.close_load(name, seen);
     }
 
     /// A runner that no listed model explains: a load in progress, where its
@@ -251,16 +226,16 @@ impl State {
     }
 
     fn name_of(&self, arguments: &RunnerArguments) -> Option<ModelName> {
-        let by_blob = arguments.blob.as_ref().and_then(|blob| self.blobs.get(blob)).cloned();
+        let by_blob = arguments.blob.as_ref().and_then(|blob| self.metadata.name_of(blob)).cloned();
         by_blob.or_else(|| arguments.model.clone().map(ModelName::new))
     }
 
     fn blob_of(&self, name: &ModelName) -> Option<BlobDigest> {
         let digest = match self.models.get(name).and_then(|tracked| tracked.listed.as_ref()) {
             Some(listed) => &listed.digest,
-            None => &self.installed.value.iter().find(|model| &model.name == name)?.digest,
+            None => &self.installed_model(name)?.digest,
         };
-        self.details.get(digest)?.blob.clone()
+        self.metadata.of(name, digest)?.blob.clone()
     }
 
     /// Whether some runner of our server carries weights nobody has named.
@@ -268,7 +243,7 @@ impl State {
         let Some(processes) = self.readings.processes() else { return false };
         processes.runners.iter().any(|runner| {
             let ProcessRole::Runner(arguments) = &runner.role else { return false };
-            arguments.blob.as_ref().is_some_and(|blob| !self.blobs.contains_key(blob))
+            arguments.blob.as_ref().is_some_and(|blob| self.metadata.name_of(blob).is_none())
                 && processes
                     .servers
                     .iter()
@@ -308,6 +283,9 @@ impl State {
         tracked.missing_since = None;
         tracked.held = runner.memory.measured();
         tracked.follow_growth();
+        if let Some((held, _)) = tracked.held {
+            tracked.course.push(now.mono, held);
+        }
         let worked = tracked.is_working;
         tracked.follow_work(runner, now);
         if worked && !tracked.is_working {
@@ -381,8 +359,9 @@ impl State {
     }
 
     fn remove_model(&mut self, name: &ModelName, why: GoneWhy) {
-        let Some(tracked) = self.models.remove(name) else { return };
+        let Some(mut tracked) = self.models.remove(name) else { return };
         self.note_change();
+        self.close_load(name, tracked.observed.take());
         let was_loading = matches!(tracked.state, ModelState::Loading { .. });
         // What lives on has given nothing back.
         let has_ended = self.sight_of(tracked.runner) == Sight::Ended;
@@ -421,18 +400,6 @@ impl State {
 pub(super) fn may_be_ours(server: &Process) -> bool {
     match &server.role {
         ProcessRole::Server { listens, .. } => *listens != Some(false),
-        _ => false,
-    }
-}
-
-/// Trouble on the way or at the server, not an answer about the model.
-fn may_pass(fault: &RuntimeFault) -> bool {
-    match fault.kind {
-        RuntimeFaultKind::Refused
-        | RuntimeFaultKind::Unreachable
-        | RuntimeFaultKind::TimedOut
-        | RuntimeFaultKind::Broken => true,
-        RuntimeFaultKind::Status(status) => status == 429 || status >= 500,
         _ => false,
     }
 }

@@ -15,6 +15,7 @@ use crate::policy::plan::{self, Reach};
 use super::super::input::Answered;
 use super::State;
 use super::actions::{PlanRun, Stage};
+use super::fits::{Gate, Upto};
 use super::models::{STUCK_AFTER, Sight};
 
 /// Lists after a keep of ours that may still show the expiry from before it:
@@ -270,7 +271,7 @@ impl State {
     /// False: it is skipped, and why is in its outcome.
     fn begin_step(&mut self, action: Action, expected: Option<Bytes>) -> bool {
         let by = self.actions.plan.as_ref().map_or(Origin::Person, |run| run.by);
-        let result = match self.why_skipped(&action) {
+        let result = match self.why_skipped(&action, expected) {
             None => {
                 let id = self.begin(action, by, expected);
                 if let Some(run) = &mut self.actions.plan {
@@ -299,14 +300,41 @@ impl State {
 
     /// What has become of a step's subject since the plan was drafted: a
     /// reason not to carry the step out.
-    fn why_skipped(&self, action: &Action) -> Option<Verdict> {
+    fn why_skipped(&self, action: &Action, expected: Option<Bytes>) -> Option<Verdict> {
         let detail = match action {
             Action::Unload { model } => return self.why_unload_skipped(model),
-            Action::Load { model, .. } => self.why_not_loaded(model).err()?,
+            Action::Load { model, context, .. } => {
+                let is_refused = self.why_not_loaded(model).err();
+                is_refused.or_else(|| self.why_gate_is_shut(model, *context, expected))?
+            }
             Action::Component { .. } => self.why_not_done(action).err()?,
             _ => return None,
         };
         Some(Verdict::Failed { detail })
+    }
+
+    /// A load in a plan goes through the gate as any other; what was only just
+    /// unloaded to be loaded again has its room.
+    fn why_gate_is_shut(
+        &self,
+        model: &ModelName,
+        context: Option<u64>,
+        expected: Option<Bytes>,
+    ) -> Option<String> {
+        let run = self.actions.plan.as_ref()?;
+        let purpose = run.running.plan.purpose;
+        if purpose == Purpose::Recycle {
+            return None;
+        }
+        let need = match expected {
+            Some(bytes) => bytes,
+            None => match self.gate(model, context) {
+                Gate::Open(_) => return None,
+                Gate::Closed(fit) => fit.need.bytes(),
+            },
+        };
+        let is_persons = run.by == Origin::Person && purpose != Purpose::Undo;
+        self.why_no_room(need, if is_persons { Upto::Budget } else { Upto::Level })
     }
 
     fn why_unload_skipped(&self, model: &ModelName) -> Option<Verdict> {
@@ -326,7 +354,7 @@ impl State {
         let detail = match purpose {
             _ if self.actions.is_about(model) => "something is being done to it already".to_owned(),
             _ if view.is_cloud => "it runs elsewhere and holds no memory here".to_owned(),
-            Some(Purpose::Cleanup(strength)) => {
+            Some(Purpose::Cleanup(strength) | Purpose::Free(strength)) => {
                 plan::why_it_stays(view, Reach::of_person(strength))?
             }
             Some(Purpose::Rule { strength, .. }) => {
@@ -398,12 +426,16 @@ impl State {
     /// What is seen of an action after the start; `None`: nothing can be.
     fn became_of(&self, action: &Action) -> Option<Result<(), String>> {
         let is_loaded = |model: &ModelName| self.models.contains_key(model);
+        // One that is being loaded anew has not been loaded by then.
+        let is_listed = |model: &ModelName| {
+            self.models.get(model).is_some_and(|tracked| tracked.listed.is_some())
+        };
         let found = |holds: bool, detail: &str| {
             if holds { Ok(()) } else { Err(format!("plimsoll was ended, and {detail}")) }
         };
         match action {
             Action::Unload { model } => Some(found(!is_loaded(model), "it is still loaded")),
-            Action::Load { model, .. } => Some(found(is_loaded(model), "it is not loaded")),
+            Action::Load { model, .. } => Some(found(is_listed(model), "it is not loaded")),
             Action::EndRunner { process, .. } => {
                 Some(found(self.sight_of(Some(*process)) == Sight::Ended, "it still runs"))
             }

@@ -144,6 +144,7 @@ impl State {
         let had_gap = earlier.as_ref().is_some_and(|old| sample.at.since(old.at) > gap);
         if had_gap {
             self.readings.judge.forget_spans();
+            self.restart_outlook();
             self.readings.swap_past.clear();
         }
         if earlier.as_ref().is_some_and(|old| sample.at.since(old.at) >= LONG_GAP) {
@@ -164,7 +165,10 @@ impl State {
         self.follow_level();
         self.place_server();
         self.follow_processes();
+        self.follow_loads();
+        self.follow_outlook();
         self.settle_actions();
+        self.follow_courses();
         self.rebuild_components();
         self.keep_movers();
         self.close_unfinished();
@@ -177,7 +181,10 @@ impl State {
         let Ok(memory) = &sample.memory else { return };
         match self.readings.total.replace(memory.total) {
             Some(total) if total == memory.total => return,
-            Some(total) => self.tell(EventBody::TotalChanged { from: total, to: memory.total }),
+            Some(total) => {
+                self.restart_outlook();
+                self.tell(EventBody::TotalChanged { from: total, to: memory.total });
+            }
             None => {}
         }
         self.take_regime();
@@ -194,7 +201,12 @@ impl State {
     pub(super) fn take_config(&mut self, configured: Configured) {
         self.settings.interval = configured.interval;
         self.settings.regime_for = configured.regime_for;
+        self.settings.fit = configured.fit;
+        self.settings.tastes = configured.tastes;
+        // What was judged before was judged by others.
+        self.fits.learned += 1;
         self.settings.components = configured.components;
+        self.fits.learned += 1;
         self.named = self.settings.named();
         self.settings.hooks = configured.hooks;
         self.take_regime();
@@ -236,6 +248,7 @@ impl State {
         let Judgement { level, cause, .. } = level::at_once(&signals);
         self.readings.level =
             LevelState { level, since: self.now, set_by: cause, basis: Basis::OneShot };
+        self.follow_fits();
         self.follow_policy_view();
     }
 
@@ -253,6 +266,13 @@ impl State {
     /// Bytes to free before the level may fall to normal.
     pub(super) fn excess(&self) -> Option<Bytes> {
         level::excess(self.readings.memory()?, &self.marks(), &self.limits)
+    }
+
+    /// Bytes to free before memory may fall to a level, or why nobody can say.
+    pub(super) fn excess_over(&self, level: Level) -> Result<Bytes, String> {
+        let memory = self.readings.memory().ok_or("memory cannot be read")?;
+        level::excess_over(memory, &self.marks(), &self.limits, level)
+            .ok_or_else(|| format!("this profile has no mark above {level} in bytes"))
     }
 
     fn add_point(&mut self) {

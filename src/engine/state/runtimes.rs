@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::event::EventBody;
 use crate::domain::fault::RuntimeFaultKind;
 use crate::domain::snapshot::{Place, RuntimeState, RuntimeView};
-use crate::domain::{InstalledModel, LoadedModel, ModelName, Moment, Monotonic, RuntimeFault};
+use crate::domain::{InstalledModel, LoadedModel, Moment, Monotonic, RuntimeFault};
 
 use super::super::input::{Effect, Poll, PollAnswer, Report, Settings};
 use super::State;
@@ -111,9 +111,10 @@ impl State {
         if ask(&mut self.server.version) {
             self.effects.push(Effect::Poll(Poll::Version));
         }
-        if let Some(model) = self.wants_details()
+        if let Some((model, contents)) = self.wants_details()
             && ask(&mut self.server.details)
         {
+            self.metadata.note_asked(contents);
             self.effects.push(Effect::Poll(Poll::Details(model)));
         }
     }
@@ -184,6 +185,7 @@ impl State {
     }
 
     pub(super) fn note_change(&mut self) {
+        self.restart_outlook();
         self.server.changed_at = self.now.mono;
     }
 
@@ -198,6 +200,7 @@ impl State {
         let url = self.server.view.url.clone();
         if is_up && !was_up {
             self.poll_now();
+            self.metadata.ask_again();
             if was_down {
                 let version = self.server.view.version.clone();
                 self.tell(EventBody::RuntimeUp { url, version });
@@ -218,6 +221,7 @@ impl State {
             && *self.installed.value != installed
         {
             self.installed.set(installed);
+            self.follow_installed();
         }
     }
 
@@ -248,25 +252,5 @@ impl State {
 
     fn has_change_under_way(&self) -> bool {
         self.models.values().any(super::tracked::Tracked::is_changing)
-    }
-
-    /// A model whose details are needed: a loaded one first; an installed one
-    /// only while a runner carries weights that nobody has named.
-    fn wants_details(&self) -> Option<ModelName> {
-        let is_unknown = |digest: &str| {
-            !self.details.contains_key(digest)
-                && self.details_later.get(digest).is_none_or(|due| *due <= self.now.mono)
-        };
-        let listed = self
-            .models
-            .values()
-            .filter_map(|tracked| tracked.listed.as_ref())
-            .find(|listed| !listed.is_cloud && is_unknown(&listed.digest))
-            .map(|listed| listed.name.clone());
-        listed.or_else(|| {
-            self.has_nameless_runner().then_some(())?;
-            let unknown = |model: &&InstalledModel| !model.is_cloud && is_unknown(&model.digest);
-            self.installed.value.iter().find(unknown).map(|model| model.name.clone())
-        })
     }
 }

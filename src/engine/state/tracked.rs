@@ -6,6 +6,9 @@ use std::time::Duration;
 use crate::domain::model::{Activity, Expiry, Idle, ModelState};
 use crate::domain::process::MeasuredSource;
 use crate::domain::{Bytes, LoadedModel, Moment, Monotonic, Process, ProcessKey};
+use crate::forecast::growth::Growth;
+
+use super::loads::Observed;
 
 /// More processor time than this share of a core is work.
 const BUSY_SHARE: f64 = 0.05;
@@ -59,6 +62,10 @@ pub(super) struct Tracked {
     ready_at: Option<Monotonic>,
     /// By how much swap grew while it was loaded: what it pushed out.
     pub(super) swap_growth: Option<Bytes>,
+    /// What this load was seen to take.
+    pub(super) observed: Option<Box<Observed>>,
+    /// What its memory does over minutes.
+    pub(super) course: Growth,
 }
 
 impl Tracked {
@@ -83,6 +90,8 @@ impl Tracked {
             swap_before: None,
             ready_at: None,
             swap_growth: None,
+            observed: None,
+            course: Growth::new(),
         }
     }
 
@@ -134,6 +143,7 @@ impl Tracked {
     /// Another runner carries it.
     pub(super) fn forget_growth(&mut self) {
         self.at_first = None;
+        self.course.restart();
     }
 
     /// What its runner took since it was loaded, beyond what its server tells

@@ -34,6 +34,9 @@ impl State {
             rules: self.rule_modes(),
             proposal: self.guard.proposal(),
             policy: self.policy_view.clone(),
+            forecast: self.outlook.shown.clone(),
+            fits: self.fits.all(),
+            recommended: self.fits.recommended(),
             loads_in_flight: self.actions.loads().cloned().collect(),
             notices: self.notices.clone(),
             mode: self.settings.mode,
@@ -72,6 +75,7 @@ impl State {
             is_remote: self.server.is_remote(),
             is_cloud: listed.is_some_and(|listed| listed.is_cloud),
             swap_growth: tracked.swap_growth,
+            course: tracked.course.course(),
         }
     }
 

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::host::HostAddress;
+use super::short_lists::ShortLists;
 use crate::domain::text::{clean, clean_bytes};
 use crate::domain::{RuntimeFault, RuntimeFaultKind as Kind};
 
@@ -47,6 +48,9 @@ pub struct Ask {
     pub time: Option<Duration>,
     /// The largest body taken.
     pub size: usize,
+    /// Lists of words or numbers are cut as they come in: this is the most that
+    /// is kept then.
+    pub cut_to: Option<usize>,
     /// Send once more when a kept connection turns out dead.
     pub may_repeat: bool,
 }
@@ -88,9 +92,9 @@ impl Http {
         let response = sent.map_err(|error| self.fault_of(&error))?;
         let status = response.status();
         if status.is_success() {
-            return self.body(response, ask.size).await;
+            return self.body(response, ask.size, ask.cut_to).await;
         }
-        let words = match self.body(response, ERROR_BODY).await {
+        let words = match self.body(response, ERROR_BODY, None).await {
             Ok(body) => words_of(&body),
             Err(_) => None,
         };
@@ -150,17 +154,33 @@ impl Http {
         })
     }
 
-    async fn body(&self, mut response: Response, most: usize) -> Result<Vec<u8>, RuntimeFault> {
+    async fn body(
+        &self,
+        mut response: Response,
+        most: usize,
+        cut_to: Option<usize>,
+    ) -> Result<Vec<u8>, RuntimeFault> {
         let announced = response.content_length().unwrap_or(0);
         if announced > most as u64 {
             return Err(too_large(most));
         }
-        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+        let room = cut_to.map_or(usize::try_from(announced).unwrap_or(0), |_| 0);
+        let mut body = Vec::with_capacity(room);
+        let mut lists = ShortLists::default();
+        let mut taken = 0;
         while let Some(chunk) = response.chunk().await.map_err(|error| self.fault_of(&error))? {
-            if body.len() + chunk.len() > most {
+            taken += chunk.len();
+            if taken > most {
                 return Err(too_large(most));
             }
-            body.extend_from_slice(&chunk);
+            let Some(limit) = cut_to else {
+                body.extend_from_slice(&chunk);
+                continue;
+            };
+            lists.feed(&chunk, &mut body);
+            if body.len() > limit {
+                return Err(too_large(limit));
+            }
         }
         Ok(body)
     }

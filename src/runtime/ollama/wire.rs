@@ -4,6 +4,8 @@
 //! Read as a stream into the few fields we keep, never into a tree of values: a
 //! body of rubbish must not cost many times its size.
 
+mod show;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,9 +15,11 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::domain::model::{Expiry, InstalledModel, LoadedModel, ModelDetails, ModelName};
+use crate::domain::model::{Expiry, InstalledModel, LoadedModel, ModelName};
 use crate::domain::text::clean;
-use crate::domain::{BlobDigest, Bytes, RuntimeFault, RuntimeFaultKind};
+use crate::domain::{Bytes, RuntimeFault, RuntimeFaultKind};
+
+pub use self::show::{Shown, details};
 
 /// More models than anybody has installed; the rest of a list is left unread.
 const MOST_ENTRIES: usize = 4096;
@@ -46,14 +50,6 @@ pub fn loaded(body: Vec<u8>) -> Result<Vec<LoadedModel>, RuntimeFault> {
 pub fn installed(body: Vec<u8>) -> Result<Vec<InstalledModel>, RuntimeFault> {
     let answer: ListAnswer = read(body)?;
     Ok(by_name(answer.entries()?, Entry::into_installed, |model| &model.name))
-}
-
-pub fn details(body: Vec<u8>) -> Result<ModelDetails, RuntimeFault> {
-    let answer: ShowAnswer = read(body)?;
-    if answer.is_empty() {
-        return Err(rubbish("nothing about a model in it"));
-    }
-    Ok(answer.into_details())
 }
 
 /// The answer to a load or an unload: an object that does not speak of an error.
@@ -246,96 +242,6 @@ fn expiry(text: &str) -> Option<Expiry> {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ShowAnswer {
-    modelfile: Scalar,
-    capabilities: Texts,
-    model_info: Object<ModelInfo>,
-    details: Object<EntryDetails>,
-    remote_host: Scalar,
-    remote_model: Scalar,
-}
-
-impl ShowAnswer {
-    fn is_empty(&self) -> bool {
-        self.modelfile.raw_text().is_none()
-            && !matches!(self.model_info, Loose::Object(_))
-            && self.capabilities.texts().is_empty()
-            && !matches!(self.details, Loose::Object(_))
-    }
-
-    fn into_details(self) -> ModelDetails {
-        let info = self.model_info.object().unwrap_or_default();
-        ModelDetails {
-            blob: self.modelfile.raw_text().and_then(blob_of),
-            max_context: info.max_context(),
-            architecture: info.architecture,
-            capabilities: self.capabilities.texts(),
-            is_cloud: self.remote_host.text().or_else(|| self.remote_model.text()).is_some(),
-        }
-    }
-}
-
-/// The first `FROM` that names a weights file; a projector has a later one.
-fn blob_of(modelfile: &str) -> Option<BlobDigest> {
-    modelfile.lines().find_map(|line| {
-        let (keyword, path) = line.trim().split_once(char::is_whitespace)?;
-        keyword.eq_ignore_ascii_case("from").then_some(())?;
-        BlobDigest::from_blob_path(path.trim().trim_matches('"'))
-    })
-}
-
-/// The few keys of `model_info` that are kept; its token lists are not read.
-#[derive(Default)]
-struct ModelInfo {
-    architecture: Option<String>,
-    contexts: Vec<(String, u64)>,
-}
-
-impl ModelInfo {
-    /// The context of the model itself: a projector's file may carry another.
-    fn max_context(&self) -> Option<u64> {
-        let own = self.architecture.as_ref().map(|architecture| {
-            let key = format!("{architecture}.context_length");
-            self.contexts.iter().find(|(name, _)| *name == key)
-        });
-        let found = own.unwrap_or_else(|| self.contexts.first());
-        found.map(|(_, context)| *context).filter(|context| *context > 0)
-    }
-}
-
-impl<'de> Deserialize<'de> for ModelInfo {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-        source.deserialize_map(InfoVisitor)
-    }
-}
-
-struct InfoVisitor;
-
-impl<'de> Visitor<'de> for InfoVisitor {
-    type Value = ModelInfo;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the model's metadata")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ModelInfo, A::Error> {
-        let mut info = ModelInfo::default();
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "general.architecture" {
-                info.architecture = map.next_value::<Scalar>()?.text();
-            } else if key.ends_with(".context_length") && info.contexts.len() < MOST_WORDS {
-                let context = map.next_value::<Scalar>()?.count();
-                info.contexts.extend(context.map(|context| (key, context)));
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(info)
-    }
-}
-
 /// Any value: `O` is read from an object and `L` from each entry of a list;
 /// what nobody asks for is skipped without being kept.
 #[derive(Default)]
@@ -405,6 +311,13 @@ where
     }
 }
 
+/// A count that was written with a point.
+fn whole(number: f64) -> Option<u64> {
+    // Beyond 2^53 a float has no exact count to give.
+    let is_count = number >= 0.0 && number.fract() == 0.0 && number <= 9_007_199_254_740_992.0;
+    is_count.then_some(number as u64)
+}
+
 struct LooseVisitor<O, L>(PhantomData<(O, L)>);
 
 impl<'de, O, L> Visitor<'de> for LooseVisitor<O, L>
@@ -427,9 +340,7 @@ where
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        // Beyond 2^53 a float has no exact count to give.
-        let is_count = number >= 0.0 && number.fract() == 0.0 && number <= 9_007_199_254_740_992.0;
-        Ok(if is_count { Loose::Count(number as u64) } else { Loose::Useless })
+        Ok(whole(number).map_or(Loose::Useless, Loose::Count))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {

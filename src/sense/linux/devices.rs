@@ -1,17 +1,18 @@
 //! Devices under `/sys`: compressed swap in memory, and AMD graphics cards.
 //!
 //! They come and go seldom, so the folders are listed seldom and the files
-//! stay open. Cards of other makers do not show their memory to everybody in
-//! files; they are left to readers of their own.
+//! stay open. NVIDIA's cards have a reader of their own; those of other makers
+//! do not show their memory to everybody.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::file::{Kept, read_once};
 use super::lines::{fields, number};
+use super::nvidia::Nvidia;
 use super::system;
 use crate::domain::bytes::Bytes;
-use crate::domain::fault::SensorFault;
+use crate::domain::fault::{FaultKind, SensorFault};
 use crate::domain::sample::{Gpu, Reading, Zram};
 use crate::domain::text::clean_bytes;
 use crate::domain::time::Monotonic;
@@ -26,6 +27,7 @@ pub struct Devices {
     root: PathBuf,
     zram: Vec<Kept>,
     cards: Vec<Card>,
+    nvidia: Nvidia,
     looked_at: Option<Monotonic>,
 }
 
@@ -40,7 +42,13 @@ struct Card {
 
 impl Devices {
     pub fn new(root: &Path) -> Self {
-        Devices { root: root.to_owned(), zram: Vec::new(), cards: Vec::new(), looked_at: None }
+        Devices {
+            root: root.to_owned(),
+            zram: Vec::new(),
+            cards: Vec::new(),
+            nvidia: Nvidia::new(root),
+            looked_at: None,
+        }
     }
 
     /// Lists the folders again when that is due.
@@ -73,11 +81,27 @@ impl Devices {
         sum.ok_or_else(|| SensorFault::absent("no zram"))
     }
 
-    pub fn gpus(&mut self, buffer: &mut Vec<u8>) -> Reading<Vec<Gpu>> {
-        if self.cards.is_empty() {
-            return Err(SensorFault::absent("no GPU that tells its memory"));
-        }
-        Ok(self.cards.iter_mut().map(|card| card.read(buffer)).collect())
+    /// All cards; one without memory of its own has the system's.
+    pub fn gpus(
+        &mut self,
+        (now, system): (Monotonic, Option<Bytes>),
+        buffer: &mut Vec<u8>,
+    ) -> Reading<Vec<Gpu>> {
+        let nvidia = self.nvidia.gpus((now, system), buffer);
+        all_of(self.cards.iter_mut().map(|card| card.read(buffer)).collect(), nvidia)
+    }
+}
+
+/// What NVIDIA's driver does not tell takes nothing from AMD's cards.
+fn all_of(mut gpus: Vec<Gpu>, nvidia: Reading<Vec<Gpu>>) -> Reading<Vec<Gpu>> {
+    match nvidia {
+        Ok(cards) => gpus.extend(cards),
+        Err(fault) if gpus.is_empty() && fault.kind != FaultKind::Absent => return Err(fault),
+        Err(_) => {}
+    }
+    match gpus.is_empty() {
+        true => Err(SensorFault::absent("no GPU that tells its memory")),
+        false => Ok(gpus),
     }
 }
 
@@ -135,4 +159,26 @@ fn size(root: &Path, below: &str, buffer: &mut Vec<u8>) -> Option<u64> {
 fn word(root: &Path, below: &str, buffer: &mut Vec<u8>) -> Option<String> {
     let text = clean_bytes(read_once(&root.join(below), buffer).ok()?);
     (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_makers_fault_takes_nothing_from_the_others_cards() {
+        let card = |name: &str| Gpu {
+            name: name.to_owned(),
+            total: Bytes::gib(8),
+            used: Some(Bytes::gib(1)),
+            unified: false,
+        };
+        let hung = || SensorFault::new(FaultKind::Hung, "a driver hangs");
+        let both = all_of(vec![card("AMD")], Ok(vec![card("NVIDIA")]));
+        assert_eq!(both, Ok(vec![card("AMD"), card("NVIDIA")]));
+        assert_eq!(all_of(vec![card("AMD")], Err(hung())), Ok(vec![card("AMD")]));
+        assert_eq!(all_of(Vec::new(), Err(hung())), Err(hung()));
+        let none = SensorFault::absent("no GPU that tells its memory");
+        assert_eq!(all_of(Vec::new(), Err(SensorFault::absent("no driver"))), Err(none));
+    }
 }

@@ -14,6 +14,7 @@ use crate::domain::bytes::Bytes;
 use crate::domain::process::{Process, ProcessKey, ProcessMemory, ProcessRole};
 use crate::domain::text::clean_bytes;
 use crate::sense::arguments::{self, Recognised};
+use crate::sense::environment;
 
 /// The kernel keeps so much of a name.
 const KERNEL_NAME: usize = 15;
@@ -171,7 +172,12 @@ pub fn completed(name: Vec<u8>, line: &[u8]) -> Vec<u8> {
 fn role(folder: &mut ProcFolder, pid: u32, recognised: Option<&Recognised>) -> ProcessRole {
     match recognised {
         None => ProcessRole::Other,
-        Some(Recognised::Server) => ProcessRole::Server { host: host(folder, pid), listens: None },
+        Some(Recognised::Server) => {
+            // That of another user's process cannot be read.
+            let environ = folder.read(pid, "environ").unwrap_or_default();
+            let found = environment::of_server(environ.split(|byte| *byte == 0));
+            ProcessRole::Server { host: found.host, listens: None, environment: found.settings }
+        }
         Some(Recognised::Runner(found)) => {
             let mut found = found.clone();
             found.in_ollama_folder = folder
@@ -180,19 +186,6 @@ fn role(folder: &mut ProcFolder, pid: u32, recognised: Option<&Recognised>) -> P
             ProcessRole::Runner(found)
         }
     }
-}
-
-/// `OLLAMA_HOST` from its environment, without a name and password in it.
-fn host(folder: &mut ProcFolder, pid: u32) -> Option<String> {
-    let environment = folder.read(pid, "environ").ok()?;
-    let value = environment
-        .split(|byte| *byte == 0)
-        .find_map(|variable| variable.strip_prefix(b"OLLAMA_HOST="))?;
-    let value = match value.iter().rposition(|byte| *byte == b'@') {
-        Some(at) => &value[at + 1..],
-        None => value,
-    };
-    Some(clean_bytes(value))
 }
 
 fn memory_of(status: &Status, is_zombie: bool) -> ProcessMemory {

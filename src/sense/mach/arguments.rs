@@ -1,25 +1,24 @@
 //! The bytes of `kern.procargs2`: a count, the executable's path, the
 //! arguments, the environment.
 //!
-//! Of the environment only `OLLAMA_HOST` is looked for; the rest is not kept.
+//! Of the environment only a server's settings are looked for; the rest is not
+//! kept.
 
 use crate::domain::sample::Reading;
 
 use super::{malformed, u32_at};
+use crate::sense::environment::{ServerEnvironment, of_server};
 
 /// What a process was started with, as far as we look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessArguments {
     pub executable: String,
     pub arguments: Vec<String>,
-    /// `OLLAMA_HOST` as it was given.
-    pub host: Option<String>,
+    pub environment: ServerEnvironment,
 }
 
 /// More arguments than any runner has: a count beyond is rubbish.
 const MOST_ARGUMENTS: u32 = 4096;
-
-const HOST_VARIABLE: &str = "OLLAMA_HOST=";
 
 impl ProcessArguments {
     pub fn parse(bytes: &[u8]) -> Reading<Self> {
@@ -38,7 +37,7 @@ impl ProcessArguments {
                 .ok_or_else(|| malformed(format!("procargs2: {at} of {count} arguments")))?;
             arguments.push(argument);
         }
-        Ok(ProcessArguments { executable, arguments, host: host(rest) })
+        Ok(ProcessArguments { executable, arguments, environment: environment(rest) })
     }
 
     /// Whether the executable lies where Ollama keeps its programs: in its app,
@@ -52,14 +51,11 @@ impl ProcessArguments {
     }
 }
 
-/// The environment ends at an empty string; what follows is the loader's.
-fn host(mut rest: &[u8]) -> Option<String> {
-    while let Some(variable) = next(&mut rest).filter(|variable| !variable.is_empty()) {
-        if let Some(host) = variable.strip_prefix(HOST_VARIABLE) {
-            return Some(crate::domain::text::clean(host));
-        }
-    }
-    None
+/// The environment ends at an empty string; what follows is the loader's. A
+/// string that was cut off is none.
+fn environment(rest: &[u8]) -> ServerEnvironment {
+    let whole = rest.iter().rposition(|byte| *byte == 0).map_or(&[][..], |end| &rest[..end]);
+    of_server(whole.split(|byte| *byte == 0).take_while(|variable| !variable.is_empty()))
 }
 
 /// Takes one NUL-terminated string off the front.
@@ -84,7 +80,7 @@ mod tests {
         let bytes = procargs(
             RUNNER,
             &["llama-server", "--model", "/Users/a b/x", "", "-c"],
-            &["HOME=/Users/a", "OLLAMA_HOST=0.0.0.0:11434", "SECRET=1"],
+            &["HOME=/Users/a", "OLLAMA_HOST=0.0.0.0:11434", "SECRET=1", "OLLAMA_KEEP_ALIVE=2m"],
         );
         assert_eq!(
             ProcessArguments::parse(&bytes),
@@ -93,7 +89,10 @@ mod tests {
                 arguments: ["llama-server", "--model", "/Users/a b/x", "", "-c"]
                     .map(str::to_owned)
                     .to_vec(),
-                host: Some("0.0.0.0:11434".to_owned()),
+                environment: ServerEnvironment {
+                    host: Some("0.0.0.0:11434".to_owned()),
+                    settings: vec![("OLLAMA_KEEP_ALIVE".to_owned(), "2m".to_owned())],
+                },
             })
         );
     }
@@ -101,11 +100,11 @@ mod tests {
     #[test]
     fn a_host_among_the_arguments_is_not_the_environment() {
         let bytes = procargs("/bin/x", &["x", "OLLAMA_HOST=evil"], &["HOME=/"]);
-        assert_eq!(ProcessArguments::parse(&bytes).map(|found| found.host), Ok(None));
+        assert_eq!(ProcessArguments::parse(&bytes).map(|found| found.environment.host), Ok(None));
         // Nor is what follows the environment.
         let mut bytes = procargs("/bin/x", &["x"], &["HOME=/"]);
         bytes.extend_from_slice(b"\0OLLAMA_HOST=evil\0");
-        assert_eq!(ProcessArguments::parse(&bytes).map(|found| found.host), Ok(None));
+        assert_eq!(ProcessArguments::parse(&bytes).map(|found| found.environment.host), Ok(None));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::arguments::ProcessArguments;
 use super::process_list::{Listed, parse};
 use super::{ArgumentParser, Kernel, Usage};
 use crate::sense::Want;
+use crate::sense::environment::ServerEnvironment;
 use crate::sense::naming::{MOST_NAMED, Naming, line_of};
 
 pub(super) struct Table {
@@ -234,13 +235,16 @@ fn role(kernel: &impl Kernel, parser: ArgumentParser, listed: &Listed) -> Proces
         kernel.arguments(listed.key.pid).and_then(|bytes| ProcessArguments::parse(&bytes));
     let Ok(found) = arguments else {
         return match (listed.name.as_str(), listed.parent) {
-            ("ollama", LAUNCHD) => ProcessRole::Server { host: None, listens: None },
+            ("ollama", LAUNCHD) => {
+                ProcessRole::Server { host: None, listens: None, environment: Vec::new() }
+            }
             _ => ProcessRole::Other,
         };
     };
     match parser(&found.arguments) {
-        ProcessRole::Server { host, listens } => {
-            ProcessRole::Server { host: host.or(found.host), listens }
+        ProcessRole::Server { host, listens, .. } => {
+            let ServerEnvironment { host: told, settings } = found.environment;
+            ProcessRole::Server { host: host.or(told), listens, environment: settings }
         }
         ProcessRole::Runner(runner) => {
             let in_ollama_folder = runner.in_ollama_folder.or(Some(found.is_in_ollama_folder()));

@@ -63,6 +63,8 @@ pub(super) fn procargs(path: &str, arguments: &[&str], environment: &[&str]) -> 
     bytes
 }
 
+const SERVER_VARIABLES: [&str; 3] = ["OLLAMA_HOST=:9", "A=secret", "OLLAMA_NUM_PARALLEL=2"];
+
 /// A kernel that can be changed between two looks, and counts the dear call.
 #[derive(Default)]
 struct Fake {
@@ -133,7 +135,9 @@ fn runner() -> RunnerArguments {
 
 fn role(arguments: &[String]) -> ProcessRole {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["ollama", "serve", ..] => ProcessRole::Server { host: None, listens: None },
+        ["ollama", "serve", ..] => {
+            ProcessRole::Server { host: None, listens: None, environment: Vec::new() }
+        }
         [program, "--model", ..] if program.ends_with("llama-server") => {
             ProcessRole::Runner(Box::new(runner()))
         }
@@ -190,7 +194,7 @@ fn machine() -> Fake {
             own,
         ]),
         arguments: HashMap::from([
-            (SERVER, procargs("/usr/local/bin/ollama", &["ollama", "serve"], &["OLLAMA_HOST=:9"])),
+            (SERVER, procargs("/usr/local/bin/ollama", &["ollama", "serve"], &SERVER_VARIABLES)),
             (RUNNER, procargs(RUNNER_PATH, &[RUNNER_PATH, "--model", "/x"], &[])),
         ]),
         usages: HashMap::from([
@@ -267,7 +271,11 @@ fn server_and_runner_are_known_by_their_arguments() {
                 key: server.key,
                 parent: 1,
                 name: "ollama".to_owned(),
-                role: ProcessRole::Server { host: Some(":9".to_owned()), listens: None },
+                role: ProcessRole::Server {
+                    host: Some(":9".to_owned()),
+                    listens: None,
+                    environment: vec![("OLLAMA_NUM_PARALLEL".to_owned(), "2".to_owned())],
+                },
                 uid: Some(501),
                 memory: memory(40, 20),
                 cpu: two_seconds,

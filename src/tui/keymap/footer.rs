@@ -4,6 +4,7 @@
 //! stand here.
 
 use crate::domain::component::ComponentKind;
+use crate::domain::fit::FitVerdict;
 use crate::domain::level::Level;
 use crate::domain::model::{ModelState, ModelView};
 use crate::domain::plan::{Plan, Purpose};
@@ -29,6 +30,9 @@ impl Keymap {
             .filter_map(|(entry, keys)| {
                 let (rank, label) = now.hint(entry.intent, entry.rank, entry.label)?;
                 let key = match entry.intent {
+                    Intent::ContextMore => {
+                        beside(&self.key_for(Intent::ContextLess), &keys.first()?.label())
+                    }
                     Intent::More => beside(&self.key_for(Intent::Less), &keys.first()?.label()),
                     Intent::ScrollDown => {
                         beside(&self.key_for(Intent::ScrollUp), &keys.first()?.label())
@@ -60,12 +64,12 @@ impl Now<'_> {
         match intent {
             Intent::Unload => loaded.map(|model| (rank, unload_label(model))),
             Intent::Keep => loaded.map(|_| (rank, label)),
-            Intent::Load => match self.row {
-                Some(ModelRow::Installed(model)) if !model.is_cloud => {
-                    Some((rank, format!("load {}", model.name)))
-                }
-                _ => None,
-            },
+            Intent::Load
+            | Intent::Fit
+            | Intent::ContextLess
+            | Intent::ContextMore
+            | Intent::KvType
+            | Intent::Force => self.load_hint(intent, rank, label),
             Intent::Pin => self.has_component.then(|| {
                 let pinned = loaded.is_some_and(|model| model.pinned);
                 (rank, if pinned { "unpin".to_owned() } else { label })
@@ -90,17 +94,50 @@ impl Now<'_> {
             Intent::Retry => self.is_down().then_some((7, label)),
             Intent::Back if !self.ui.filter.is_empty() => Some((9, "clear filter".to_owned())),
             Intent::Back if self.ui.page == Page::Help => Some((9, label)),
+            Intent::Back if self.ui.page == Page::Models && self.ui.dial.is_some() => {
+                Some((26, "reset".to_owned()))
+            }
             Intent::Confirm => self.confirm_label().map(|label| (rank, label)),
             Intent::Refuse => self.asks().then_some((rank, label)),
             Intent::Cancel => Some((rank, self.cancel_label().to_owned())),
-            // Both ends of the dial stand in one hint.
             Intent::Less => None,
+            Intent::More if matches!(self.ui.dialog, Some(Dialog::Fit(_))) => {
+                Some((rank, "context".to_owned()))
+            }
             Intent::More => self.has_dial().then(|| (rank, "choose".to_owned())),
             Intent::ScrollDown => (self.ui.sight.dialog_end > 0).then_some((rank, label)),
             Intent::TextAccept if self.ui.mode != InputMode::Filter => {
                 Some((rank, "run".to_owned()))
             }
             _ => (rank > 0).then_some((rank, label)),
+        }
+    }
+
+    /// The keys of a load and of the question whether it fits.
+    fn load_hint(&self, intent: Intent, rank: u8, label: String) -> Option<(u8, String)> {
+        let is_catalog = self.ui.page == Page::Models;
+        match intent {
+            Intent::Load => match self.row {
+                // What its page is for comes before what is always there.
+                Some(ModelRow::Installed(model)) if !model.is_cloud => {
+                    Some((6, format!("load {}", model.name)))
+                }
+                _ => {
+                    let considered = self.ui.considered.as_ref();
+                    let here = considered.filter(|_| self.ui.page == Page::Overview);
+                    here.map(|model| (rank, format!("load {model}")))
+                }
+            },
+            Intent::Fit => {
+                let rank = if is_catalog { 21 } else { rank };
+                self.can_be_judged().then_some((rank, label))
+            }
+            Intent::ContextMore | Intent::KvType => self.can_be_judged().then_some((rank, label)),
+            Intent::Force => {
+                matches!(self.ui.dialog, Some(Dialog::NoRoom(_))).then_some((rank, label))
+            }
+            // Both ends of the dial stand in one hint.
+            _ => None,
         }
     }
 
@@ -113,12 +150,22 @@ impl Now<'_> {
                 with_bytes.into_iter().chain(["unload".to_owned()]).collect()
             }
             Intent::Load => vec!["load".to_owned()],
+            Intent::Fit => vec!["fit".to_owned()],
             Intent::Answer => vec!["look".to_owned()],
             Intent::Cleanup => vec!["clean".to_owned()],
             Intent::Refuse => vec!["no".to_owned()],
             Intent::Cancel if self.asks() => Vec::new(),
             Intent::Cancel => vec!["no".to_owned()],
             _ => Vec::new(),
+        }
+    }
+
+    /// A model of this machine is selected, or considered.
+    fn can_be_judged(&self) -> bool {
+        match self.row {
+            Some(ModelRow::Installed(model)) => !model.is_cloud,
+            Some(ModelRow::Loaded(model)) => !model.is_cloud && !model.is_remote,
+            None => self.ui.considered.is_some(),
         }
     }
 
@@ -132,7 +179,7 @@ impl Now<'_> {
             Some(
                 Dialog::Cleanup { .. }
                     | Dialog::Keep { .. }
-                    | Dialog::Load { .. }
+                    | Dialog::Load { is_asked: false, .. }
                     | Dialog::Setting { .. }
             )
         )
@@ -148,7 +195,7 @@ impl Now<'_> {
         self.snapshot.plan.as_deref().is_some_and(|running| {
             let frees = matches!(
                 running.plan.purpose,
-                Purpose::Cleanup(_) | Purpose::Asked | Purpose::Rule { .. }
+                Purpose::Cleanup(_) | Purpose::Free(_) | Purpose::Asked | Purpose::Rule { .. }
             );
             frees && running.ended.is_some()
         })
@@ -170,16 +217,30 @@ impl Now<'_> {
             }
             Dialog::Setting { .. } | Dialog::Why(_) => None,
             Dialog::Keep { .. } => Some("keep".to_owned()),
-            Dialog::Load { .. } => Some("load".to_owned()),
+            Dialog::Load { is_asked: true, .. } => None,
+            Dialog::Load { model, .. } => {
+                let fit = self.snapshot.fits.value.of(model);
+                let label = match fit.map(|fit| fit.verdict) {
+                    None | Some(FitVerdict::Fits) => "load",
+                    Some(FitVerdict::FitsAfterUnload) => "make room?",
+                    Some(_) => "try",
+                };
+                Some(label.to_owned())
+            }
+            Dialog::NoRoom(refused) => {
+                let plan = refused.plan.as_ref().filter(|plan| !plan.steps.is_empty())?;
+                Some(agreed(plan))
+            }
+            Dialog::Force(_) => Some("load all the same".to_owned()),
             Dialog::EndRunner { .. } => Some("end it".to_owned()),
-            Dialog::Details(_) => None,
+            Dialog::Details(_) | Dialog::Fit(_) => None,
             Dialog::Quit { .. } => Some("quit".to_owned()),
         }
     }
 
     fn cancel_label(&self) -> &'static str {
         match self.ui.dialog {
-            Some(Dialog::Details(_) | Dialog::Why(_)) => "close",
+            Some(Dialog::Details(_) | Dialog::Why(_) | Dialog::Fit(_)) => "close",
             Some(Dialog::Proposal(_)) => "later",
             Some(Dialog::Quit { .. }) => "stay",
             _ => "cancel",
@@ -200,7 +261,9 @@ fn beside(one: &str, other: &str) -> String {
 fn agreed(plan: &Plan) -> String {
     let expected = plan.expected();
     match plan.purpose {
-        Purpose::Undo => "load again".to_owned(),
+        Purpose::Undo if plan.only_loads() => "load again".to_owned(),
+        Purpose::Undo => "bring back".to_owned(),
+        Purpose::MakeRoom => "make room".to_owned(),
         Purpose::Recycle => "recycle".to_owned(),
         _ if expected.is_zero() => "do it".to_owned(),
         _ => format!("free {expected}"),

@@ -16,6 +16,10 @@ pub enum Intent {
     PreviousPage,
     Open(Page),
     Details,
+    Fit,
+    ContextLess,
+    ContextMore,
+    KvType,
     Unload,
     UnloadAll,
     Recycle,
@@ -42,6 +46,7 @@ pub enum Intent {
     Interrupt,
     Suspend,
     Confirm,
+    Force,
     Refuse,
     Cancel,
     Less,
@@ -93,6 +98,7 @@ pub const SECTIONS: [&str; 6] = ["memory", "moving", "pages", "looking", "dialog
 const ALL: Scope = Scope::On(&Page::ALL);
 const LISTS: Scope = Scope::On(&[Page::Overview, Page::Models, Page::Components]);
 const MODELS: Scope = Scope::On(&[Page::Overview, Page::Models]);
+const INSTALLED: Scope = Scope::On(&[Page::Models]);
 const ROWS: Scope = Scope::On(&[Page::Overview, Page::Models, Page::Components, Page::Events]);
 const EVENTS: Scope = Scope::On(&[Page::Events]);
 const POLICY: Scope = Scope::On(&[Page::Policy]);
@@ -149,7 +155,31 @@ pub const TABLE: &[Entry] = &[
         (Intent::Load, "load"),
         &["L"],
         Shown(MODELS, "load", 25),
-        ("memory", "load the selected model; choose how long it stays"),
+        ("memory", "load the selected model: whether it fits first, and how long it stays"),
+    ),
+    entry(
+        (Intent::Fit, "fit"),
+        &["f"],
+        Shown(MODELS, "fits?", 42),
+        ("memory", "whether the selected model fits, with the whole sum"),
+    ),
+    entry(
+        (Intent::ContextLess, "context-less"),
+        &["<", ","],
+        Shown(INSTALLED, "context", 0),
+        ("memory", "judge the selected model at a shorter context, and load it so"),
+    ),
+    entry(
+        (Intent::ContextMore, "context-more"),
+        &[">", "."],
+        Shown(INSTALLED, "context", 22),
+        ("memory", "judge it at a longer one; below the shortest: as its server would load it"),
+    ),
+    entry(
+        (Intent::KvType, "kv-type"),
+        &["v"],
+        Shown(INSTALLED, "kv type", 48),
+        ("memory", "judge it with another type of the cache, which the server must be set to"),
     ),
     entry(
         (Intent::Keep, "keep"),
@@ -320,6 +350,12 @@ pub const TABLE: &[Entry] = &[
         &["enter", "y"],
         Shown(Scope::Dialog, "yes", 1),
         ("dialogs", "carry it out"),
+    ),
+    entry(
+        (Intent::Force, "force"),
+        &["F"],
+        Shown(Scope::Dialog, "force", 6),
+        ("dialogs", "load what does not fit: asks once more"),
     ),
     entry(
         (Intent::Refuse, "refuse"),

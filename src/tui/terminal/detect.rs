@@ -19,6 +19,14 @@ pub fn is_light(environment: impl Environment) -> Option<bool> {
     Some(matches!(background, 7 | 9..=15))
 }
 
+/// Whether a question about its colours is understood, or at least swallowed:
+/// some old terminals print what they do not know.
+pub fn can_be_asked(environment: impl Environment) -> bool {
+    let term = environment("TERM").unwrap_or_default();
+    let is_old = matches!(term.as_str(), "" | "linux" | "dumb" | "cygwin" | "ansi");
+    !is_old && !term.starts_with("vt")
+}
+
 fn colors(environment: &impl Environment) -> Colors {
     let term = environment("TERM").unwrap_or_default();
     if environment("NO_COLOR").is_some_and(|value| !value.is_empty())

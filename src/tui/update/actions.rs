@@ -33,6 +33,10 @@ impl Ui {
             Intent::UnloadAll => Ok(self.propose_all()),
             Intent::Cleanup => Ok(self.cleanup(Strength::Light)),
             Intent::Load => self.load(snapshot),
+            Intent::Fit => self.ask_fit(snapshot),
+            Intent::ContextLess => self.turn_context(snapshot, -1).map(|()| Vec::new()),
+            Intent::ContextMore => self.turn_context(snapshot, 1).map(|()| Vec::new()),
+            Intent::KvType => self.turn_kv_type(snapshot).map(|()| Vec::new()),
             Intent::Keep => self.keep(snapshot),
             Intent::EndRunner => self.end_runner(snapshot),
             Intent::Pin => pin(snapshot, self),
@@ -137,7 +141,11 @@ impl Ui {
                 Err(format!("{} runs elsewhere: it is never loaded here", model.name))
             }
             Some(ModelRow::Installed(model)) => {
-                self.dialog = Some(Dialog::Load { model: model.name.clone(), chosen: USUAL_KEEP });
+                self.open_load(model.name.clone());
+                Ok(Vec::new())
+            }
+            _ if self.page == Page::Overview && self.considered.is_some() => {
+                self.considered.clone().into_iter().for_each(|model| self.open_load(model));
                 Ok(Vec::new())
             }
             None if snapshot.installed.value.is_empty() => {
@@ -150,6 +158,10 @@ impl Ui {
             Some(row) => Err(format!("{} is loaded already", row.name())),
             None => Err("no model is selected".to_owned()),
         }
+    }
+
+    fn open_load(&mut self, model: ModelName) {
+        self.dialog = Some(Dialog::Load { model, chosen: USUAL_KEEP, is_asked: false });
     }
 
     fn keep(&mut self, snapshot: &Snapshot) -> Result<Vec<UiEffect>, String> {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::domain::model::ModelName;
 use crate::domain::plan::{Action, Keep, Plan, Purpose as PlanPurpose, Strength};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::time::Monotonic;
@@ -10,16 +9,22 @@ use crate::engine::link::Command;
 use crate::tui::state::{Dialog, KEEP_CHOICES, PlanView, Tone, Ui};
 use crate::tui::update::UiEffect;
 use crate::tui::update::actions::act_at_once;
+use crate::tui::update::fits::{load_by_force, makes_room};
 
 impl Ui {
     /// Turns the dial of the open dialog, if it has one.
-    pub(super) fn turn(&mut self, by: isize) -> Vec<UiEffect> {
+    pub(super) fn turn(&mut self, snapshot: &Snapshot, by: isize) -> Vec<UiEffect> {
         match &mut self.dialog {
-            Some(Dialog::Keep { chosen, .. } | Dialog::Load { chosen, .. }) => {
+            Some(Dialog::Keep { chosen, .. } | Dialog::Load { chosen, is_asked: false, .. }) => {
                 *chosen = chosen.saturating_add_signed(by).min(KEEP_CHOICES.len() - 1);
                 Vec::new()
             }
             Some(Dialog::Setting { .. }) => self.turn_mode(by),
+            Some(Dialog::Fit(_)) => {
+                // It is open, so it is judged.
+                let _is_turned = self.turn_context(snapshot, by);
+                Vec::new()
+            }
             Some(Dialog::Cleanup { strength, .. }) => {
                 let next = stronger(*strength, by);
                 self.cleanup(next)
@@ -59,7 +64,20 @@ impl Ui {
                 let said = format!("asked to keep {model} {}", keep(chosen));
                 act_at_once(Command::Keep { model, keep: keep(chosen) }, said)
             }
-            Dialog::Load { model, chosen } => load(model, chosen),
+            Dialog::Load { is_asked: true, .. } => {
+                self.dialog = Some(dialog);
+                Vec::new()
+            }
+            Dialog::Load { model, chosen, .. } => self.ask_load(model, chosen),
+            Dialog::NoRoom(refused) if !makes_room(refused.plan.as_ref()) => {
+                self.say(Tone::Neutral, "unloading models would not make room", now);
+                self.dialog = Some(Dialog::NoRoom(refused));
+                Vec::new()
+            }
+            Dialog::NoRoom(refused) => {
+                refused.plan.map_or_else(Vec::new, |plan| carry_out(plan, snapshot))
+            }
+            Dialog::Force(refused) => load_by_force(refused),
             Dialog::EndRunner { process, name } => {
                 act_at_once(Command::EndRunner { process }, format!("ending the runner of {name}"))
             }
@@ -68,7 +86,7 @@ impl Ui {
                 self.dialog = Some(dialog);
                 self.write_setting()
             }
-            Dialog::Details(_) | Dialog::Why(_) => Vec::new(),
+            Dialog::Details(_) | Dialog::Why(_) | Dialog::Fit(_) => Vec::new(),
             Dialog::Quit { .. } => {
                 self.is_quitting = true;
                 vec![UiEffect::Quit]
@@ -83,11 +101,6 @@ fn answer(proposal: u64, accept: bool) -> Vec<UiEffect> {
     act_at_once(Command::Answer { proposal, accept }, said)
 }
 
-fn load(model: ModelName, chosen: usize) -> Vec<UiEffect> {
-    let said = format!("asked to load {model}");
-    act_at_once(Command::Load { model, keep: keep(chosen), context: None }, said)
-}
-
 /// A plan goes to the engine whole; an unload on another machine is no plan.
 fn carry_out(plan: Plan, snapshot: &Snapshot) -> Vec<UiEffect> {
     if let [step] = plan.steps.as_slice()
@@ -98,7 +111,9 @@ fn carry_out(plan: Plan, snapshot: &Snapshot) -> Vec<UiEffect> {
         return act_at_once(Command::Unload { model: model.clone() }, said);
     }
     let said = match plan.purpose {
-        PlanPurpose::Undo => "loading again".to_owned(),
+        PlanPurpose::Undo if plan.only_loads() => "loading again".to_owned(),
+        PlanPurpose::Undo => "bringing back".to_owned(),
+        PlanPurpose::MakeRoom => "making room".to_owned(),
         PlanPurpose::Recycle => "recycling".to_owned(),
         _ => format!("freeing {}", plan.expected()),
     };

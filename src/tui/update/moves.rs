@@ -33,6 +33,10 @@ impl Ui {
             self.page = page;
             self.filter.clear();
             self.help_scroll = 0;
+            // Back to the row that was left for the overview.
+            if let Some(model) = self.considered.as_ref().filter(|_| page == Page::Models) {
+                self.models.selected = Some(model.as_str().to_owned());
+            }
         }
     }
 
@@ -72,11 +76,11 @@ impl Ui {
     }
 
     /// A dial has nothing to scroll: there the same keys turn it.
-    pub(super) fn scroll_or_turn(&mut self, intent: Intent) -> Vec<UiEffect> {
+    pub(super) fn scroll_or_turn(&mut self, snapshot: &Snapshot, intent: Intent) -> Vec<UiEffect> {
         let is_up = intent == Intent::ScrollUp;
         match self.dialog {
             Some(Dialog::Keep { .. } | Dialog::Load { .. }) => {
-                self.turn(if is_up { 1 } else { -1 })
+                self.turn(snapshot, if is_up { 1 } else { -1 })
             }
             _ => {
                 self.scroll_dialog(if is_up { -1 } else { 1 });
@@ -225,6 +229,9 @@ impl Ui {
         let attention = Attention {
             processes: self.page == Page::Components,
             details: self.detailed_process(snapshot),
+            // Also without the focus: a verdict beside another window must not vanish.
+            fits: true,
+            dial: self.dial.clone(),
             // The overview says how the rules stand.
             policy: self.page == Page::Policy,
             unfocused: self.memory.is_unfocused,

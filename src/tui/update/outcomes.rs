@@ -21,6 +21,7 @@ impl Ui {
             (Purpose::Act(_), Reply::Refused { reason }) => {
                 self.say(Tone::Bad, format!("refused: {reason}"), now);
             }
+            (Purpose::Load(model), reply) => self.hear_load(&model, reply, now),
             (Purpose::Act(said), _) => self.say(Tone::Neutral, said, now),
             (Purpose::Plan(number), reply) if number == self.memory.plans_asked => {
                 self.show_plan(reply);
@@ -41,7 +42,7 @@ impl Ui {
         match reply {
             Reply::Plan { plan: answer } => *plan = PlanView::Ready(answer),
             Reply::Refused { reason } => *plan = PlanView::Refused(reason),
-            Reply::Accepted | Reply::Events { .. } | Reply::Why { .. } => {}
+            _ => {}
         }
     }
 
@@ -50,7 +51,7 @@ impl Ui {
             match reply {
                 Reply::Why { why } => *view = WhyView::Ready(why),
                 Reply::Refused { reason } => *view = WhyView::Refused(reason),
-                Reply::Accepted | Reply::Events { .. } | Reply::Plan { .. } => {}
+                _ => {}
             }
         }
     }

@@ -26,14 +26,22 @@ use crate::tui::keymap::{Context, Keymap, Scope, TABLE};
 use crate::tui::rows::{self, Row};
 use crate::tui::state::{Abilities, Colors, PlanView, Subject, Target};
 
+pub(crate) mod fits;
 mod rules;
 
 const NOW: Monotonic = Monotonic::from_millis(100_000);
 const START: i64 = 1_700_000_000;
 
 /// What the overview asks to be read.
-const OVERVIEW: Attention =
-    Attention { processes: false, details: None, policy: false, unfocused: false, watched: true };
+const OVERVIEW: Attention = Attention {
+    dial: None,
+    fits: true,
+    processes: false,
+    details: None,
+    policy: false,
+    unfocused: false,
+    watched: true,
+};
 
 fn moment() -> Moment {
     Moment::new(Wall::from_second(START).unwrap(), NOW)
@@ -41,6 +49,7 @@ fn moment() -> Moment {
 
 pub(crate) fn model(name: &str) -> ModelView {
     ModelView {
+        course: None,
         name: ModelName::new(name),
         runtime: 0,
         state: ModelState::Ready,
@@ -79,6 +88,7 @@ fn installed(name: &str, is_cloud: bool) -> InstalledModel {
 
 fn component(id: &str, kind: ComponentKind) -> Component {
     Component {
+        course: None,
         id: id.into(),
         name: id.rsplit(':').next_back().unwrap_or(id).into(),
         kind,
@@ -112,6 +122,9 @@ fn unloaded(seq: u64, result: Verdict) -> Event {
 
 pub(crate) fn snapshot(models: Vec<ModelView>) -> Snapshot {
     Snapshot {
+        fits: Default::default(),
+        forecast: None,
+        recommended: None,
         format: FORMAT,
         sequence: 1,
         at: moment(),
@@ -261,7 +274,8 @@ fn capitals_never_act_at_once() {
     press(&mut ui, Intent::More, &snapshot);
     let effects = press(&mut ui, Intent::Confirm, &snapshot);
     let keep = Keep::For(Duration::from_secs(15 * 60));
-    let load = Command::Load { model: ModelName::new("gemma3:1b"), keep, context: None };
+    let load =
+        Command::Load { force: false, model: ModelName::new("gemma3:1b"), keep, context: None };
     assert_eq!(sent(&effects), [&load]);
 }
 
@@ -390,7 +404,7 @@ fn the_palette_runs_what_was_found() {
     let _ = ui.update(UiEvent::Pasted("components".into()), &snapshot, NOW);
     let effects = ui.update(UiEvent::Intent(Intent::TextAccept), &snapshot, NOW);
     assert_eq!((&ui.mode, ui.page), (&InputMode::Keys, Page::Components));
-    let attention = Attention { processes: true, ..Attention::default() };
+    let attention = Attention { processes: true, ..OVERVIEW };
     let attend = Command::Attend { attention };
     assert_eq!(effects, [UiEffect::Send(attend, Purpose::Quiet)]);
 }
@@ -493,6 +507,8 @@ enum Turn {
     Type(char),
     Look(Box<Snapshot>),
     Reply(bool),
+    /// The gate says that it does not fit.
+    Refuse,
     Setting(bool),
     Wait(u64),
 }
@@ -503,6 +519,7 @@ fn any_step() -> impl Strategy<Value = Turn> {
         2 => any::<char>().prop_map(Turn::Type),
         2 => any_snapshot().prop_map(|snapshot| Turn::Look(Box::new(snapshot))),
         1 => any::<bool>().prop_map(Turn::Reply),
+        1 => Just(Turn::Refuse),
         1 => any::<bool>().prop_map(Turn::Setting),
         1 => (0..20_000u64).prop_map(Turn::Wait),
     ]
@@ -548,6 +565,7 @@ proptest! {
                     Purpose::Plan(ui.memory.plans_asked),
                     Reply::Plan { plan: plan() },
                 ),
+                Turn::Refuse => fits::does_not_fit(Some(fits::room())),
                 Turn::Reply(false) => UiEvent::Replied(
                     Purpose::OlderEvents,
                     Reply::Refused { reason: "busy".into() },
@@ -564,11 +582,16 @@ proptest! {
                     UiEvent::Tick
                 }
             };
+            let was_force = matches!(ui.dialog, Some(Dialog::Force(_)));
             for effect in ui.update(event, &seen, now) {
                 let touches = |name: &ModelName| seen.model(name);
                 if let UiEffect::Send(Command::Unload { model }, _) = &effect {
                     let view = touches(model);
                     prop_assert!(view.is_some_and(|view| !view.is_cloud));
+                }
+                // Force is a second answer, never a first one.
+                if let UiEffect::Send(Command::Load { force: true, .. }, _) = &effect {
+                    prop_assert!(was_force);
                 }
                 // Only what stands in an open dialog is written or answered.
                 if let UiEffect::WriteSetting { token, .. } = effect {

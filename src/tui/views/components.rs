@@ -11,23 +11,30 @@ use crate::tui::rows;
 use crate::tui::scene::Scene;
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, span};
-use crate::tui::widgets::figures::{UNKNOWN, aligned, priority};
+use crate::tui::widgets::figures::{UNKNOWN, aligned, course, priority};
 use crate::tui::widgets::table::{Cell, Column, Kind, Table, column, window};
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     column("component", Kind::Name, 0),
-    column("kind", Kind::Text, 4),
+    column("kind", Kind::Text, 5),
     column("footprint", Kind::Figure, 1),
-    column("how known", Kind::Text, 5),
+    column("how known", Kind::Text, 6),
     column("swapped", Kind::Figure, 6),
     LIMIT,
+    COURSE,
     column("state", Kind::Text, 2),
-    column("priority", Kind::Text, 3),
+    column("priority", Kind::Text, 4),
     column("pid", Kind::Figure, 7),
 ];
 
 /// Place of the limit among the columns.
 const LIMIT_AT: usize = 5;
+
+/// Place of what memory does over minutes.
+const COURSE_AT: usize = 6;
+
+/// Only where something grows, or has grown.
+const COURSE: Column = column("course", Kind::Text, 3);
 
 /// Only where something has a limit.
 const LIMIT: Column = column("limit", Kind::Figure, 8);
@@ -74,6 +81,11 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let mut columns = COLUMNS.to_vec();
     let mut cells: Vec<Vec<Cell>> =
         rows[shown.clone()].iter().map(|component| cells_of(component, scene)).collect();
+    // The later column first: the other keeps its place.
+    if rows.iter().all(|component| component.course.is_none()) {
+        columns.remove(COURSE_AT);
+        cells.iter_mut().for_each(|row| drop(row.remove(COURSE_AT)));
+    }
     if rows.iter().all(|component| limit_of(component, scene).is_none()) {
         columns.remove(LIMIT_AT);
         cells.iter_mut().for_each(|row| drop(row.remove(LIMIT_AT)));
@@ -118,6 +130,7 @@ fn cells_of(component: &Component, scene: &Scene<'_>) -> Vec<Cell> {
         limit_of(component, scene).map_or(Cell::new("", Role::Dim), |limit| {
             Cell::figure(aligned(Some(limit)), Role::Dim)
         }),
+        Cell::new(component.course.map_or(String::new(), course), Role::Text),
         Cell::new(
             component.state.clone().unwrap_or_default(),
             if is_stuck { Role::Bad } else { Role::Text },

@@ -7,10 +7,11 @@ mod why;
 use ratatui::layout::Rect;
 
 use super::help::told;
-use super::{header, plan, proposal};
+use super::{fit, header, plan, proposal};
 use crate::domain::plan::Strength;
+use crate::tui::keymap::Intent;
 use crate::tui::scene::Scene;
-use crate::tui::state::{Dialog, KEEP_CHOICES, PlanView};
+use crate::tui::state::{Dialog, KEEP_CHOICES, NoRoom, PlanView};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, cells, span, wrap};
 use crate::tui::widgets::dialog::{self, Line};
@@ -34,9 +35,23 @@ pub fn draw(canvas: &mut Canvas<'_>, screen: Rect, scene: &Scene<'_>, open: &Dia
             (title.clone(), lines)
         }
         Dialog::Keep { model, chosen } => (format!("keep {model}"), dial(*chosen, "")),
-        Dialog::Load { model, chosen } => {
-            (format!("load {model}"), dial(*chosen, "then it stays "))
+        Dialog::Load { model, chosen, is_asked } => {
+            let mut lines = fit::refusal(scene, model, width);
+            lines.extend(dial(*chosen, "then it stays "));
+            if *is_asked {
+                lines.push(vec![span("asked whether there is room", Role::Dim)]);
+            }
+            lines.push(Vec::new());
+            lines.extend(fit::at_load(scene, model, width));
+            (format!("load {model}"), lines)
         }
+        Dialog::NoRoom(refused) => {
+            (format!("no room for {}", refused.fit.model), no_room_lines(refused, scene, width))
+        }
+        Dialog::Force(refused) => {
+            (format!("load {} by force", refused.fit.model), force_lines(refused, width))
+        }
+        Dialog::Fit(model) => (format!("does {model} fit?"), fit::whole(scene, model, width)),
         Dialog::EndRunner { process, name } => {
             let text = format!(
                 "ends the process {name} (pid {}): asked first, then forced; its server goes on",
@@ -85,6 +100,29 @@ fn cleanup_lines(chosen: Strength, view: &PlanView, width: usize) -> Vec<Line> {
     lines.extend(sentence(meaning, width, Role::Dim));
     lines.push(Vec::new());
     lines.extend(plan_lines(view, width));
+    lines
+}
+
+/// What lacks, then the plan that makes room, or what else would help.
+fn no_room_lines(refused: &NoRoom, scene: &Scene<'_>, width: usize) -> Vec<Line> {
+    let mut lines = fit::lacking(&refused.fit, width);
+    lines.push(Vec::new());
+    match &refused.plan {
+        Some(ready) if !ready.steps.is_empty() => {
+            lines.extend(plan::proposed_lines(ready, width));
+        }
+        _ => lines.extend(sentence(&fit::words(&refused.fit).verdict(), width, Role::Text)),
+    }
+    let key = scene.keymap.key_for(Intent::Force);
+    let text = format!("{key} loads it all the same, after one more question");
+    lines.extend(sentence(&text, width, Role::Dim));
+    lines
+}
+
+fn force_lines(refused: &NoRoom, width: usize) -> Vec<Line> {
+    let mut lines = fit::lacking(&refused.fit, width);
+    let text = "what lacks is taken from others: they are swapped out, or the kernel ends one";
+    lines.extend(sentence(text, width, Role::Text));
     lines
 }
 

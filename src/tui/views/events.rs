@@ -123,8 +123,11 @@ fn role_of(event: &Event) -> Role {
     match &event.body {
         EventBody::OomKill { .. }
         | EventBody::RuntimeDown { .. }
+        | EventBody::LoadForced { .. }
         | EventBody::HookRan { result: Err(_), .. } => Role::Bad,
-        EventBody::Proposed { mode: RuleMode::Confirm, .. } => Role::Accent,
+        EventBody::Proposed { mode: RuleMode::Confirm, .. } | EventBody::Foreseen { .. } => {
+            Role::Accent
+        }
         EventBody::ActionEnded { outcome, .. } => match outcome.result {
             Verdict::Failed { .. } | Verdict::Stuck => Role::Bad,
             Verdict::Done => Role::Good,
@@ -166,6 +169,10 @@ fn briefly(event: &Event) -> (String, String) {
             (model.clone(), format!("gave {freed}"))
         }
         EventBody::ModelGone { model, .. } => (model.clone(), "is out".to_owned()),
+        EventBody::LoadRefused { model, lacks, .. } => (model.clone(), format!("lacks {lacks}")),
+        EventBody::LoadForced { model, lacks, .. } => {
+            (model.clone(), format!("forced, lacks {lacks}"))
+        }
         body => (titled(event), body.text()),
     }
 }

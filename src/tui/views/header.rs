@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 
 use crate::domain::bytes::Bytes;
 use crate::domain::component::ComponentKind;
+use crate::domain::forecast::Forecast;
 use crate::domain::level::{Headroom, Level};
 use crate::domain::rule::RuleMode;
 use crate::domain::snapshot::{Mode, Snapshot};
@@ -14,25 +15,39 @@ use crate::tui::rows;
 use crate::tui::scene::Scene;
 use crate::tui::state::{Dialog, Page, PlanView};
 use crate::tui::theme::Role;
+use crate::tui::views::fit;
 use crate::tui::views::overview;
-use crate::tui::widgets::canvas::{Canvas, Span, cells, span};
+use crate::tui::widgets::canvas::{Canvas, Pen, Span, cells, shorten, span};
 use crate::tui::widgets::figures::{UNKNOWN, share};
-use crate::tui::widgets::load_line::{self, Over, Parts};
+use crate::tui::widgets::load_line::{self, GHOST, Ghost, Over, Parts};
 use crate::tui::widgets::{badge, table};
 
 /// The head of every page but the overview; what is left below it.
 pub fn draw_above(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> Rect {
     draw_level(canvas, Rect { height: 1, ..area }, scene);
-    let bar = Rect { y: area.y + 1, height: 1, ..area };
-    draw_bar(canvas, Rect { x: bar.x + 1, width: bar.width - 2, ..bar }, scene);
-    Rect { y: area.y + 2, height: area.height - 2, ..area }
+    let bar = Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: 1 };
+    draw_bar(canvas, bar, scene);
+    let rows = rows_above(scene, area);
+    if rows > 2
+        && let Some(parts) = Parts::of(scene.snapshot)
+    {
+        draw_legend(canvas, Rect { y: area.y + 2, ..bar }, (&parts, scene));
+    }
+    Rect { y: area.y + rows, height: area.height - rows, ..area }
+}
+
+/// Rows of the head where there is no overview: on the page that asks what a
+/// load would do, what lies on the bar is named.
+fn rows_above(scene: &Scene<'_>, area: Rect) -> u16 {
+    let is_named = scene.ui.page == Page::Models && !overview::is_compact(area);
+    2 + u16::from(is_named)
 }
 
 /// Rows the level line and the load line take at the top of the page.
 pub fn height(scene: &Scene<'_>, screen: Rect) -> u16 {
     let rows = match scene.ui.page {
         Page::Overview => overview::head(screen),
-        _ => 2,
+        _ => rows_above(scene, screen),
     };
     rows.min(screen.height)
 }
@@ -49,25 +64,49 @@ pub fn draw_level(canvas: &mut Canvas<'_>, row: Rect, scene: &Scene<'_>) {
     let mut pen = canvas.pen(Rect { x: row.x + used, width: row.width - used, ..row });
     let level_role = badge::role(snapshot.level.level);
     pen.put(" ", Role::Text);
-    match &snapshot.headroom {
-        Headroom::Known { bytes, to } => {
-            let long = format!("{bytes} to {to}");
-            if !pen.put(&long, level_role) {
-                pen.put(&format!("{bytes} left"), level_role);
-            }
-        }
-        Headroom::Unknown { reason } => {
-            let long = format!("headroom {UNKNOWN} ({reason})");
-            if !pen.put(&long, Role::Dim) {
-                pen.put(&format!("headroom {UNKNOWN}"), Role::Dim);
-            }
-        }
-    }
+    draw_room(&mut pen, snapshot, level_role);
     if let Some(since) = since(snapshot) {
         pen.whole(&[span(" · ", Role::Faint), span(since, Role::Text)]);
     }
     let from = pen.x + 3 - row.x;
     draw_where(canvas, Rect { width: row.width - 1, ..row }, snapshot, from);
+}
+
+/// The headroom and how long it lasts, each in as many words as both leave
+/// room for. Nothing stands where nothing can be told.
+fn draw_room(pen: &mut Pen<'_, '_>, snapshot: &Snapshot, level_role: Role) {
+    let (role, long, short) = match &snapshot.headroom {
+        Headroom::Known { bytes, to } => {
+            (level_role, format!("{bytes} to {to}"), format!("{bytes} left"))
+        }
+        Headroom::Unknown { reason } => {
+            let short = format!("headroom {UNKNOWN}");
+            (Role::Dim, format!("headroom {UNKNOWN} ({reason})"), short)
+        }
+    };
+    if let Some(forecast) = &snapshot.forecast {
+        let words = [
+            (&long, forecast.text()),
+            (&long, forecast_shortly(forecast)),
+            (&short, forecast_shortly(forecast)),
+        ];
+        for (room, ahead) in words {
+            let pieces =
+                [span(room.as_str(), role), span(" · ", Role::Faint), span(ahead, Role::Accent)];
+            if pen.whole(&pieces) {
+                return;
+            }
+        }
+    }
+    if !pen.put(&long, role) {
+        pen.put(&short, role);
+    }
+}
+
+/// `warn ~5 min`
+fn forecast_shortly(forecast: &Forecast) -> String {
+    let middle = (forecast.soonest.saturating_add(forecast.latest)) / 2;
+    format!("{} ~{}", load_line::short_word(forecast.to), TimeSpan(middle))
 }
 
 /// `warning since 2 min: memory 78 %`; a level that has only begun says no time.
@@ -133,8 +172,23 @@ pub fn draw_bar(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         return;
     };
     let picked = picked(scene);
-    let over = Over { marks: &scene.snapshot.marks, picked: &picked };
+    let ghost = ghost(scene);
+    let over = Over { marks: &scene.snapshot.marks, picked: &picked, ghost: ghost.as_ref() };
     load_line::draw(canvas, area, &parts, &over);
+}
+
+/// The load that is considered, or that an open dialog asks about.
+fn ghost(scene: &Scene<'_>) -> Option<Ghost> {
+    let model = match &scene.ui.dialog {
+        Some(Dialog::Load { model, .. } | Dialog::Fit(model)) => model,
+        Some(Dialog::NoRoom(refused) | Dialog::Force(refused)) => {
+            return Ghost::of(&refused.fit);
+        }
+        Some(Dialog::Cleanup { .. } | Dialog::Confirm { .. } | Dialog::Proposal(_)) => return None,
+        _ if !matches!(scene.ui.page, Page::Overview | Page::Models) => return None,
+        _ => scene.ui.considered.as_ref()?,
+    };
+    Ghost::of(scene.snapshot.fits.value.of(model)?)
 }
 
 fn no_memory(snapshot: &Snapshot) -> String {
@@ -201,7 +255,7 @@ pub fn draw_bar_box(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     load_line::draw_mark_names(canvas, names, area.x + named + 5, (&parts, &snapshot.marks));
     draw_bar(canvas, bar, scene);
     let legend = Rect { y: bar.bottom(), height: 1, ..inside };
-    draw_legend(canvas, legend, &parts, snapshot);
+    draw_legend(canvas, legend, (&parts, scene));
 }
 
 fn title(snapshot: &Snapshot) -> Vec<Span<'static>> {
@@ -240,26 +294,56 @@ const LEGENDS: [Legend; 5] = [
     Legend { said: false, units: false, slight: false, gap: "  " },
 ];
 
-/// Each part with its fill, name and figure; words go before figures do.
-fn draw_legend(canvas: &mut Canvas<'_>, row: Rect, parts: &Parts, snapshot: &Snapshot) {
+/// Each part with its fill, name and figure; words go before figures do. A
+/// ghost stands at the right, whatever else there is no room for.
+fn draw_legend(canvas: &mut Canvas<'_>, row: Rect, (parts, scene): (&Parts, &Scene<'_>)) {
+    let mut row = row;
+    if let Some(ghost) = ghost(scene) {
+        row.width = draw_ghost(canvas, row, &ghost);
+    }
     for legend in LEGENDS {
-        let pieces = legend_pieces(legend, parts, snapshot);
+        let pieces: Vec<_> =
+            legend_parts(legend, parts, scene.snapshot).into_iter().flatten().collect();
         let width: u16 = pieces.iter().map(|(text, _)| cells(text)).sum();
         if width <= row.width {
             return table::draw_line(canvas, row, &pieces);
         }
     }
-    table::draw_line(canvas, row, &legend_pieces(LEGENDS[4], parts, snapshot));
+    let mut pen = canvas.pen(row);
+    for part in legend_parts(LEGENDS[4], parts, scene.snapshot) {
+        if !pen.whole(&part) {
+            return;
+        }
+    }
 }
 
-fn legend_pieces(legend: Legend, parts: &Parts, snapshot: &Snapshot) -> Vec<Span<'static>> {
+/// `╱ ghost gemma3:1b ~+1.3 GiB → critical`; the columns left of it.
+fn draw_ghost(canvas: &mut Canvas<'_>, row: Rect, ghost: &Ghost) -> u16 {
+    let enters = ghost.crosses.map_or(String::new(), |level| format!(" → {level}"));
+    let model = shorten(ghost.model.short(), usize::from(row.width / 3)).into_owned();
+    let pieces = [
+        span(String::from(GHOST), Role::Picked),
+        span(" ghost ", Role::Dim),
+        span(model, Role::Text),
+        span(format!(" {}+{}", fit::mark(ghost.source), ghost.bytes), Role::Text),
+        span(enters, Role::Text),
+    ];
+    let width: u16 = pieces.iter().map(|(text, _)| cells(text)).sum();
+    let width = width.min(row.width);
+    let area = Rect { x: row.right() - width, width, ..row };
+    table::draw_line(canvas, area, &pieces);
+    row.width.saturating_sub(width + 2)
+}
+
+fn legend_parts(legend: Legend, parts: &Parts, snapshot: &Snapshot) -> Vec<Vec<Span<'static>>> {
     // A hundredth is about a column of the narrowest bar with a legend.
     let least = if legend.slight { 0 } else { parts.total.get() / 100 };
-    let mut pieces: Vec<Span<'_>> = Vec::with_capacity(32);
+    let mut named: Vec<Vec<Span<'_>>> = Vec::with_capacity(parts.parts.len());
     for part in parts.parts.iter().filter(|part| {
         part.bytes.get() > least || (part.role == Role::Models && !part.bytes.is_zero())
     }) {
-        if !pieces.is_empty() {
+        let mut pieces: Vec<Span<'_>> = Vec::with_capacity(6);
+        if !named.is_empty() {
             pieces.push(span(legend.gap, Role::Dim));
         }
         let (figure, unit) = part.bytes.figure_and_unit();
@@ -272,8 +356,9 @@ fn legend_pieces(legend: Legend, parts: &Parts, snapshot: &Snapshot) -> Vec<Span
         if legend.said && part.role == Role::Models {
             pieces.extend(said(snapshot));
         }
+        named.push(pieces);
     }
-    pieces
+    named
 }
 
 /// What the servers say of the same models, and what they leave out.

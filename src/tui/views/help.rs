@@ -11,7 +11,7 @@ use crate::tui::widgets::dialog;
 use crate::tui::widgets::table::draw_line;
 
 /// What the screen's words mean: word, meaning.
-const LEGEND: [(&str, &str); 24] = [
+const LEGEND: [(&str, &str); 36] = [
     ("used", "total − available: what the system cannot hand out without swapping"),
     ("available", "what new programs can get: free, and cache that can be given back"),
     ("█ models", "what loaded models hold in used memory, by the best figure of each"),
@@ -21,10 +21,22 @@ const LEGEND: [(&str, &str); 24] = [
     ("░ cache", "could be given back at once"),
     ("· free", "free outright"),
     ("┊ mark", "where a level begins, on the same scale; its share stands in the border"),
+    ("╱ ghost", "a load that is not there yet, after what is taken, and the level it enters"),
     ("headroom", "bytes to the nearest mark above what is used now"),
     ("reported", "the size the server names"),
     ("measured", "read from the system for the model's own process"),
     ("drift", "measured − reported: what the server does not tell"),
+    ("needs", "what a model would take; of a loaded one what it holds"),
+    ("~", "estimated from the model's metadata"),
+    ("≈", "learned from earlier loads on this machine"),
+    ("now", "whether it fits now; of a loaded model what it does"),
+    ("after unload", "fits once other models are unloaded"),
+    ("smaller", "fits with a shorter context, or another type of the cache"),
+    ("after freeing", "fits if other programs give memory back"),
+    ("never", "does not fit this machine"),
+    ("up to", "the largest context that fits now"),
+    ("… in about", "when the next level comes if it goes on so; nothing where that cannot be told"),
+    ("course", "what memory does over minutes: grows, or has grown and stands still"),
     ("re-read", "memory fetched back from disk, a second: much of it is thrashing"),
     ("—", "not known; never means zero"),
     ("≥ 4 min", "idle at least so long: it has not been used since plimsoll looked"),

@@ -1,17 +1,21 @@
 //! Models: those loaded with everything known of them, then those installed.
 
+mod catalog;
+
 use ratatui::layout::Rect;
 
 use super::runtimes;
 use crate::domain::bytes::{Bytes, BytesDelta};
-use crate::domain::model::{InstalledModel, ModelState, ModelView};
+use crate::domain::fit::{Fit, FitVerdict};
+use crate::domain::model::{ModelState, ModelView};
+use crate::domain::snapshot::Snapshot;
 use crate::tui::rows::{self, ModelRow};
 use crate::tui::scene::Scene;
-use crate::tui::state::{ListState, Sort};
+use crate::tui::state::{ListState, Page, Sort};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::figures::{
-    UNKNOWN, aligned, aligned_delta, doing, doing_shortly, grouped, leaves, place, priority,
+    UNKNOWN, aligned, aligned_delta, doing, grouped, leaves, place, priority,
 };
 use crate::tui::widgets::table::{Cell, Column, Kind, Table, column, draw_line, window};
 
@@ -46,9 +50,28 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
             false => format!(" {loaded} loaded, {} more installed", rows.len() - loaded),
         };
         title.push(span(counts, Role::Dim));
+        title.extend(fitting(scene.snapshot));
+    }
+    let (upper, lower) = catalog::split(area, rows.is_empty());
+    let selected = rows::selected_index(&rows, &scene.ui.models).map(|index| rows[index]);
+    if lower.is_none() {
+        title.extend(selected.and_then(|row| catalog::dialled(scene, &row)));
     }
     title.extend(how);
-    draw_boxed(canvas, area, scene, (&rows, &title));
+    draw_boxed(canvas, upper, scene, (&rows, &title));
+    if let (Some(lower), Some(row)) = (lower, selected) {
+        catalog::draw_sum(canvas, lower, scene, &row);
+    }
+}
+
+/// How many of those not loaded would fit now, where that is known.
+fn fitting(snapshot: &Snapshot) -> Option<Span<'static>> {
+    let all = &snapshot.fits.value.all;
+    let is_fitting = |fit: &&Fit| {
+        fit.verdict == FitVerdict::Fits && !fit.is_loaded && snapshot.model(&fit.model).is_none()
+    };
+    let fitting = all.iter().filter(is_fitting).count();
+    (!all.is_empty()).then(|| span(format!(", {fitting} would fit now"), Role::Dim))
 }
 
 /// `· by size · filter qwen`
@@ -96,9 +119,14 @@ pub fn draw_boxed(
         return draw_position(canvas, area, (table.rows.len(), rows.len(), selected));
     }
     let shown = window(rows.len(), selected, inside.height.saturating_sub(1));
+    let is_catalog = scene.ui.page == Page::Models;
+    let cells = |row: &ModelRow<'_>| match (is_catalog, row) {
+        (false, ModelRow::Loaded(model)) => loaded_cells(model, scene),
+        _ => catalog::cells_of(row, scene),
+    };
     let table = Table {
-        columns: &COLUMNS,
-        rows: rows[shown.clone()].iter().map(|row| cells_of(row, scene)).collect(),
+        columns: if is_catalog { &catalog::COLUMNS } else { &COLUMNS },
+        rows: rows[shown.clone()].iter().map(cells).collect(),
         selected: selected.and_then(|index| index.checked_sub(shown.start)),
         has_header: true,
     };
@@ -123,13 +151,6 @@ pub fn draw_position(
     }
 }
 
-fn cells_of(row: &ModelRow<'_>, scene: &Scene<'_>) -> Vec<Cell> {
-    match row {
-        ModelRow::Loaded(model) => loaded_cells(model, scene),
-        ModelRow::Installed(model) => installed_cells(model, scene),
-    }
-}
-
 fn or_dash(text: Option<&str>) -> Cell {
     Cell::new(text.unwrap_or(UNKNOWN), if text.is_some() { Role::Text } else { Role::Dim })
 }
@@ -144,11 +165,6 @@ fn drift(delta: Option<BytesDelta>) -> Cell {
 
 fn loaded_cells(model: &ModelView, scene: &Scene<'_>) -> Vec<Cell> {
     let now = scene.snapshot.at;
-    let state_role = match model.state {
-        ModelState::Stuck { .. } | ModelState::Gone { .. } => Role::Bad,
-        ModelState::Ready => Role::Text,
-        _ => Role::Accent,
-    };
     vec![
         Cell::new(marked_name(model), Role::Text),
         or_dash(model.parameters.as_deref()),
@@ -158,10 +174,18 @@ fn loaded_cells(model: &ModelView, scene: &Scene<'_>) -> Vec<Cell> {
         sized(model.reported, Role::Dim),
         drift(model.drift()),
         Cell::new(place(model), Role::Dim),
-        Cell::new(doing(model, now), state_role),
+        Cell::new(doing(model, now), state_role(model)),
         Cell::new(leaves(model, now.wall), Role::Text),
         Cell::new(priority(model.priority, model.pinned), Role::Dim),
     ]
+}
+
+fn state_role(model: &ModelView) -> Role {
+    match model.state {
+        ModelState::Stuck { .. } | ModelState::Gone { .. } => Role::Bad,
+        ModelState::Ready => Role::Text,
+        _ => Role::Accent,
+    }
 }
 
 /// The name, marked where it is pinned: that column is always there.
@@ -170,31 +194,6 @@ fn marked_name(model: &ModelView) -> String {
         true => format!("{} ◈", model.name.short()),
         false => model.name.short().to_owned(),
     }
-}
-
-/// An installed model: what it takes on disk stands in its state.
-fn installed_cells(model: &InstalledModel, scene: &Scene<'_>) -> Vec<Cell> {
-    let on_disk = match (model.is_cloud, model.disk) {
-        (true, _) => "in the cloud".to_owned(),
-        (false, Some(disk)) => format!("on disk {disk}"),
-        (false, None) => format!("on disk {UNKNOWN}"),
-    };
-    let id = rows::component_id(&model.name);
-    let component = scene.snapshot.components.value.iter().find(|known| known.id == id);
-    let blank = || Cell::new("", Role::Dim);
-    vec![
-        Cell::new(model.name.short(), Role::Dim),
-        or_dash(model.parameters.as_deref()),
-        or_dash(model.quantization.as_deref()),
-        Cell::new(model.max_context.map_or(String::new(), grouped), Role::Dim),
-        blank(),
-        blank(),
-        blank(),
-        Cell::new(if model.is_cloud { "cloud" } else { "" }, Role::Dim),
-        Cell::new(on_disk, Role::Dim),
-        blank(),
-        Cell::new(component.map_or("", |known| known.priority.word()), Role::Dim),
-    ]
 }
 
 /// Name, held and one word: what there is room for at forty columns.
@@ -207,16 +206,16 @@ pub fn short_table(rows: &[ModelRow<'_>], scene: &Scene<'_>, height: u16) -> Tab
     let selected = rows::selected_index(rows, &scene.ui.models);
     let shown = window(rows.len(), selected, height);
     let cells = |row: &ModelRow<'_>| {
-        let state = match row {
-            ModelRow::Loaded(model) if model.is_remote => "remote".to_owned(),
-            ModelRow::Loaded(model) => doing_shortly(model, scene.snapshot.at),
-            ModelRow::Installed(model) if model.is_cloud => "cloud".to_owned(),
-            ModelRow::Installed(_) => "on disk".to_owned(),
+        let held = match row {
+            ModelRow::Loaded(model) => sized(model.held(), Role::Text),
+            ModelRow::Installed(model) => {
+                catalog::needed(model, scene.snapshot.fits.value.of(&model.name))
+            }
         };
         vec![
             Cell::new(row.loaded().map_or(row.name().short().to_owned(), marked_name), Role::Text),
-            sized(row.size(), Role::Text),
-            Cell::new(state, Role::Dim),
+            held,
+            Cell::new(catalog::shortly(row, scene), Role::Dim),
         ]
     };
     Table {

@@ -11,6 +11,7 @@ use crate::tui::widgets::figures::{UNKNOWN, or_unknown};
 pub fn name(plan: &Plan) -> String {
     match plan.purpose {
         Purpose::Cleanup(strength) => format!("cleanup {}", strength.word()),
+        Purpose::Free(_) => "free memory".to_owned(),
         Purpose::Asked => {
             plan.steps.first().map_or("nothing to do", |step| step.action.verb()).to_owned()
         }
@@ -20,6 +21,7 @@ pub fn name(plan: &Plan) -> String {
         Purpose::Undo => "undo".to_owned(),
         Purpose::Restore => "restore".to_owned(),
         Purpose::Preload => "preload".to_owned(),
+        Purpose::MakeRoom => "make room".to_owned(),
     }
 }
 
@@ -137,14 +139,14 @@ pub fn proposed_lines(plan: &Plan, room: usize) -> Vec<Vec<Span<'static>>> {
     }
     if plan.steps.is_empty() {
         let text = match plan.purpose {
-            Purpose::Cleanup(_) => "nothing that this strength may take",
+            Purpose::Cleanup(_) | Purpose::Free(_) => "nothing that this strength may take",
             Purpose::Asked => "no model to unload",
             Purpose::Rule { .. } => "nothing that has to go",
             Purpose::KillSwitch => "nothing that may be ended",
             Purpose::Recycle => "no model to recycle",
             Purpose::Undo => "nothing to bring back",
             Purpose::Restore => "nothing to take back",
-            Purpose::Preload => "nothing to load",
+            Purpose::Preload | Purpose::MakeRoom => "nothing to load",
         };
         lines.push(vec![span(text, Role::Text)]);
     }
@@ -181,7 +183,11 @@ fn sum(plan: &Plan) -> Vec<Span<'static>> {
         line.push(span(plan.expected().to_string(), Role::Accent));
     }
     if !loads.is_empty() {
-        let before = if line.is_empty() { "expected to take " } else { ", then taken again " };
+        let before = match (line.is_empty(), plan.purpose) {
+            (true, _) => "expected to take ",
+            (false, Purpose::MakeRoom) => ", then taken ",
+            (false, _) => ", then taken again ",
+        };
         let taken: Bytes = loads.iter().filter_map(|step| step.expected).map(|f| f.bytes).sum();
         line.push(span(before, Role::Dim));
         line.push(span(or_unknown(Some(taken).filter(|taken| !taken.is_zero())), Role::Accent));

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::bytes::{Bytes, BytesDelta};
 use crate::domain::component::Priority;
+use crate::domain::forecast::Course;
 use crate::domain::model::{Activity, Expiry, ModelState, ModelView};
 use crate::domain::time::{Moment, Span, Wall};
 
@@ -148,6 +149,14 @@ pub fn place(model: &ModelView) -> String {
         Some(share) if share.get() >= 99.5 => "GPU".to_owned(),
         Some(share) if share.get() < 0.5 => "CPU".to_owned(),
         Some(share) => format!("{:.0} % GPU", share.get()),
+    }
+}
+
+/// `grows 12 MiB/min`, `plateau`
+pub fn course(course: Course) -> String {
+    match course {
+        Course::Grows { rate: growth } => format!("grows {}/min", rate(growth * 60.0)),
+        Course::Plateau => "plateau".to_owned(),
     }
 }
 

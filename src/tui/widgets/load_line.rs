@@ -9,8 +9,10 @@ use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, cells};
 use crate::domain::bytes::Bytes;
+use crate::domain::component::FootprintSource;
+use crate::domain::fit::Fit;
 use crate::domain::level::{Level, Mark};
-use crate::domain::model::ModelView;
+use crate::domain::model::{ModelName, ModelView};
 use crate::domain::process::MAPPED_WEIGHTS;
 use crate::domain::sample::{Memory, MemoryParts, Sample};
 use crate::domain::snapshot::Snapshot;
@@ -18,6 +20,9 @@ use crate::tui::theme::Role;
 
 /// The fill of what is picked out, where no colour can tell it.
 const PICKED: char = '▚';
+
+/// The fill of a load that is not there yet.
+pub const GHOST: char = '╱';
 
 /// One part of the bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,32 @@ pub struct Part {
 pub struct Parts {
     pub total: Bytes,
     pub parts: [Part; 6],
+}
+
+/// A load as it would lie on the bar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ghost {
+    pub model: ModelName,
+    /// By which used memory would grow.
+    pub bytes: Bytes,
+    pub source: FootprintSource,
+    pub crosses: Option<Level>,
+}
+
+impl Ghost {
+    /// What the load of a verdict would add to used memory, as the verdict
+    /// reckons the level it enters: what comes to lie on a card of its own is
+    /// not on this bar.
+    pub fn of(fit: &Fit) -> Option<Ghost> {
+        let need = &fit.need;
+        let bytes = need.bytes().saturating_sub(fit.budget.vram);
+        (!fit.is_loaded && !bytes.is_zero()).then(|| Ghost {
+            model: fit.model.clone(),
+            bytes,
+            source: need.source(),
+            crosses: fit.crosses,
+        })
+    }
 }
 
 impl Parts {
@@ -135,6 +166,14 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, parts: &Parts, over: &Over<'_>)
         x = next;
     }
     canvas.fill(slice(area, x..area.width), '·', Role::Free);
+    if let Some(ghost) = over.ghost {
+        // After what is taken: models, programs, system.
+        let taken: Bytes = parts.parts[..3].iter().map(|part| part.bytes).sum();
+        let start = scale.column(taken).min(area.width.saturating_sub(1));
+        // A load is seen, be it ever so small.
+        let end = scale.column(taken.saturating_add(ghost.bytes)).max(start + 1);
+        canvas.fill(slice(area, start..end), GHOST, Role::Picked);
+    }
     for mark in over.marks {
         canvas.fill(slice(area, scale.mark(mark)..scale.mark(mark) + 1), '┊', Role::Mark);
     }
@@ -146,6 +185,8 @@ pub struct Over<'a> {
     pub marks: &'a [Mark],
     /// Shares picked out: the selected row's, or those a plan would take off.
     pub picked: &'a [Range<Bytes>],
+    /// A load that is not there yet.
+    pub ghost: Option<&'a Ghost>,
 }
 
 /// The marks' names in a row above the bar, each above its mark and right of
@@ -178,7 +219,7 @@ pub fn draw_mark_names(canvas: &mut Canvas<'_>, row: Rect, from: u16, bar: (&Par
     }
 }
 
-fn short_word(level: Level) -> &'static str {
+pub fn short_word(level: Level) -> &'static str {
     match level {
         Level::Normal => "norm",
         Level::Warning => "warn",

@@ -82,27 +82,6 @@ fn a_recorded_list_of_installed_models_is_read_whole() {
 }
 
 #[test]
-fn show_tells_blob_architecture_and_context() {
-    let digest = "1e98eaef884c0e3b8b7fc917b09c5c84ab36fd6199c3ea706769c4806742aeb0";
-    let shown = details(body(&json!({
-        "modelfile": format!("# FROM small:latest\n\nFROM $OLLAMA_MODELS/blobs/sha256-{digest}\nTEMPLATE x\n"),
-        "model_info": {"clip.context_length": 77, "llama.context_length": 32768,
-            "general.architecture": "llama", "tokenizer.ggml.tokens": null},
-        "tensors": [{"name": "output.weight", "shape": [1, 2]}],
-        "capabilities": ["completion", 7, "tools"],
-    })))
-    .unwrap();
-    let expected = ModelDetails {
-        blob: BlobDigest::from_hex(digest),
-        architecture: Some("llama".to_owned()),
-        capabilities: vec!["completion".to_owned(), "tools".to_owned()],
-        max_context: Some(32768),
-        is_cloud: false,
-    };
-    assert_eq!(shown, expected);
-}
-
-#[test]
 fn an_entry_with_wrong_fields_stays_with_unknowns() {
     for entry in [
         json!({"name": "a"}),

@@ -153,8 +153,7 @@ fn rules_are_worked_out_only_where_they_are_seen() {
         let effects = ui.update(UiEvent::Intent(Intent::Open(page)), &seen, NOW);
         sent(&effects).into_iter().cloned().collect::<Vec<_>>()
     };
-    let attend =
-        |policy| Command::Attend { attention: Attention { policy, ..Attention::default() } };
+    let attend = |policy| Command::Attend { attention: Attention { policy, ..OVERVIEW } };
     assert_eq!(sent_by(&mut ui, Page::Models), []);
     assert_eq!(sent_by(&mut ui, Page::Policy), [attend(true)]);
     assert_eq!(sent_by(&mut ui, Page::Events), [attend(false)]);
@@ -259,7 +258,7 @@ fn undo_and_recycle_show_their_plan_first() {
     let mut ui = looking_at(&seen);
     let recycle = PlanRequest::Recycle(ModelName::new("a:1b"));
     for (key, request, purpose, said) in [
-        (Intent::Undo, PlanRequest::Undo, PlanPurpose::Undo, "loading again"),
+        (Intent::Undo, PlanRequest::Undo, PlanPurpose::Undo, "bringing back"),
         (Intent::Recycle, recycle, PlanPurpose::Recycle, "recycling"),
     ] {
         let effects = press(&mut ui, key, &seen);

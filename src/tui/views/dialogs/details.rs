@@ -18,7 +18,7 @@ use crate::tui::views::{plan, policy};
 use crate::tui::widgets::canvas::span;
 use crate::tui::widgets::dialog::Line;
 use crate::tui::widgets::figures::{
-    UNKNOWN, day_and_time, doing, grouped, leaves, or_unknown, place,
+    UNKNOWN, course, day_and_time, doing, grouped, leaves, or_unknown, place,
 };
 
 /// Title and lines.
@@ -107,6 +107,9 @@ fn loaded_facts(facts: &mut Facts, scene: &Scene<'_>, model: &ModelView) {
     if let Some(grown) = model.swap_growth {
         facts.add("drove out", format!("{grown} of others to swap, when it was loaded"));
     }
+    if let Some(known) = model.course {
+        facts.add("course", course(known));
+    }
     facts.add("drift", format!("{drift} (measured − reported)"));
     facts.add("where", format!("{}, {vram} on a GPU as reported", place(model)));
     facts.add("context", model.context.map_or(String::new(), grouped));
@@ -143,6 +146,9 @@ fn component(facts: &mut Facts, scene: &Scene<'_>, component: &Component) {
         .map_or_else(String::new, |known| format!("{} {}", known.bytes, known.source.word()));
     facts.add("footprint", footprint);
     facts.add("swapped", or_unknown(component.swapped));
+    if let Some(known) = component.course {
+        facts.add("course", course(known));
+    }
     facts.add("state", component.state.as_deref().unwrap_or_default());
     let pinned = if component.pinned { ", pinned: in no plan" } else { "" };
     facts.add("priority", format!("{}{pinned}", component.priority));

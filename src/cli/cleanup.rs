@@ -1,0 +1,88 @@
+//! `plimsoll cleanup`: frees memory by a plan: as far as a strength goes, so
+//! many bytes, or until memory is back at a level.
+
+use std::io::Write;
+
+use anyhow::Result;
+
+use crate::domain::{Bytes, Level, Strength};
+use crate::engine::link::PlanRequest;
+
+use super::Context;
+use super::carry::{Carrying, Terms, drafted};
+use super::engaged::{self, Engine, Errand};
+use super::exit::ExitCode;
+use super::facts::columns;
+use super::fit::server_is_up;
+use super::unload::listed;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+light takes what is idle and of priority low or medium, aggressive also high;
+both stop where memory is normal again. force takes all but what is pinned. --free
+and --to go as far as aggressive. The plan is shown first and, on a terminal,
+asked about; without one --yes is needed.
+
+  plimsoll cleanup                        light
+  plimsoll cleanup --free 4GiB --yes      so many bytes, or it ends with 1
+  plimsoll cleanup --to normal --dry-run  what would bring memory back there
+
+Exit codes: 0 done, or nothing to do; 1 failed, stuck, still generating, not in
+time, or less came back than was asked for; 2 usage or config, 130 SIGINT,
+143 SIGTERM.")]
+pub struct Args {
+    /// light, aggressive or force [default: light]
+    #[arg(long, value_name = "STRENGTH", conflicts_with_all = ["free", "to"])]
+    strength: Option<Strength>,
+    /// So many bytes, as in 4GiB, by the mildest strength that gives them
+    #[arg(long, value_name = "BYTES", value_parser = some_bytes, conflicts_with = "to")]
+    free: Option<Bytes>,
+    /// Until memory is back at normal, warning or critical
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    to: Option<Level>,
+    #[command(flatten)]
+    terms: Terms,
+}
+
+fn some_bytes(text: &str) -> Result<Bytes, String> {
+    let bytes: Bytes =
+        text.parse().map_err(|error: crate::domain::bytes::NotASize| error.to_string())?;
+    if bytes.is_zero() { Err("nothing is nothing to free".into()) } else { Ok(bytes) }
+}
+
+fn level(text: &str) -> Result<Level, &'static str> {
+    // Nothing lies above emergency.
+    let below = Level::ALL.into_iter().filter(|level| *level != Level::Emergency);
+    let mut named = below.filter(|level| level.word() == text);
+    named.next().ok_or("accepted are normal, warning, critical")
+}
+
+pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
+    let config = context.config()?;
+    engaged::run(&Cleanup { args, columns: columns(context) }, (context, &config), out)
+}
+
+struct Cleanup<'a> {
+    args: &'a Args,
+    columns: Option<usize>,
+}
+
+impl Errand for Cleanup<'_> {
+    async fn carry_out(&self, engine: Engine<'_>, out: &mut dyn Write) -> Result<ExitCode> {
+        // A server that is down holds no memory; others may.
+        if server_is_up(&*engine.begun().await).is_ok() {
+            listed(engine, |snapshot| !snapshot.models.is_empty()).await;
+        }
+        engine.knows_who_works().await;
+        let Args { strength, free, to, terms } = self.args;
+        let request = match (free, to) {
+            (Some(bytes), _) => PlanRequest::Free(*bytes),
+            (None, Some(level)) => PlanRequest::To(*level),
+            (None, None) => PlanRequest::Cleanup(strength.unwrap_or(Strength::Light)),
+        };
+        let is_number_meant = !matches!(request, PlanRequest::Cleanup(_));
+        let plan = drafted(engine, request).await?;
+        let carrying = Carrying { engine, terms, columns: self.columns, is_number_meant };
+        carrying.put(&plan, out).await
+    }
+}

@@ -1,0 +1,45 @@
+//! A line on a terminal that says how far something is, and goes when it is
+//! over. On stderr: what reads the output never sees it.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// What is over sooner needs no word.
+const AFTER: Duration = Duration::from_secs(1);
+
+/// More often than that nobody reads it.
+const EVERY: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub struct Progress {
+    is_terminal: bool,
+    begun: Instant,
+    told: Option<Instant>,
+}
+
+impl Progress {
+    pub fn new() -> Progress {
+        Progress { is_terminal: io::stderr().is_terminal(), begun: Instant::now(), told: None }
+    }
+
+    /// Puts these words in the place of those before.
+    pub fn tell(&mut self, words: impl FnOnce() -> String) {
+        let is_soon = self.told.is_some_and(|told| told.elapsed() < EVERY);
+        if !self.is_terminal || is_soon || self.begun.elapsed() < AFTER {
+            return;
+        }
+        self.told = Some(Instant::now());
+        // A terminal that is gone is no reason to stop.
+        let mut terminal = io::stderr().lock();
+        drop(write!(terminal, "\r\x1b[K{}", words()).and_then(|()| terminal.flush()));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.told.is_some() {
+            let mut terminal = io::stderr().lock();
+            drop(write!(terminal, "\r\x1b[K").and_then(|()| terminal.flush()));
+        }
+    }
+}

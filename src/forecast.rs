@@ -1,0 +1,10 @@
+//! What is to come: what a load will take, and when the next level is reached.
+//!
+//! Pure, as `policy` is: no clock, no I/O; memory of the past is a value.
+
+pub mod footprint;
+pub mod growth;
+pub mod learned;
+pub mod score;
+mod slope;
+pub mod trend;
