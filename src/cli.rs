@@ -18,7 +18,9 @@ mod fit;
 pub mod flags;
 mod following;
 pub mod guard;
+mod history;
 mod keep;
+mod kept;
 mod load;
 mod look;
 mod models;
@@ -32,6 +34,7 @@ mod standing;
 pub mod status;
 mod unload;
 mod watch;
+mod when;
 mod why;
 
 use std::io::{self, Write};
@@ -80,6 +83,8 @@ enum Command {
     Why(why::Args),
     /// What happened, from the history, or as it happens
     Events(events::Args),
+    /// What memory was like, minute by minute
+    History(history::Args),
     /// A line for each change, or at each interval, until a level is reached
     Watch(watch::Args),
     /// Whether a model can be loaded now, with the arithmetic
@@ -181,6 +186,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Components(args)) => components::run(&args, &context, &mut out),
         Some(Command::Why(args)) => why::run(&args, &context, &mut out),
         Some(Command::Events(args)) => events::run(&args, &context, &mut out),
+        Some(Command::History(args)) => history::run(&args, &context, &mut out),
         Some(Command::Watch(args)) => watch::run(&args, &context, &mut out),
         Some(Command::Fit(args)) => fit::run(&args, &context, &mut out),
         Some(Command::Load(args)) => load::run(&args, &context, &mut out),
