@@ -83,6 +83,7 @@ fn first_version(folder: &Path) {
     let raw = rusqlite::Connection::open(folder.join(FILE)).unwrap();
     raw.execute_batch(
         "DROP TABLE debts; DROP TABLE loads; DROP TABLE forecasts; DROP TABLE details;
+         DROP TABLE minutes; DROP TABLE counts; DROP TABLE components; DROP TABLE held;
          PRAGMA user_version = 1;",
     )
     .unwrap();
@@ -112,8 +113,20 @@ fn a_history_of_the_first_version_is_brought_to_this_one() {
     assert_eq!(restored, seen);
     store.owe(debt("process:x", Deed::Resume)).unwrap();
     close(store);
-    let names = ["choices", "debts", "details", "events", "forecasts", "highest", "loads"];
-    assert_eq!(tables(folder.path()), (3, names.map(str::to_owned).to_vec()));
+    let names = [
+        "choices",
+        "components",
+        "counts",
+        "debts",
+        "details",
+        "events",
+        "forecasts",
+        "held",
+        "highest",
+        "loads",
+        "minutes",
+    ];
+    assert_eq!(tables(folder.path()), (4, names.map(str::to_owned).to_vec()));
     let (store, restored) = open(folder.path());
     assert_eq!(restored.debts, [debt("process:x", Deed::Resume)]);
     assert_eq!(restored.events, seen.events);
