@@ -399,7 +399,7 @@ fn a_newer_or_foreign_database_is_refused() {
     other.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(other);
     let fault = refusal(folder.path());
-    assert!(matches!(fault, StoreError::Newer { found: 99, known: 3, .. }), "{fault:?}");
+    assert!(matches!(fault, StoreError::Newer { found: 99, known: 4, .. }), "{fault:?}");
 }
 
 #[test]

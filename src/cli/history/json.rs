@@ -112,7 +112,7 @@ mod tests {
             stalled: Some(0.25),
             ..Stretch::default()
         };
-        let start = Minute::start_of(29_475_242);
+        let start = Minute::start_of(29_474_762);
         let mut out = Vec::new();
         write_csv(&[Step { start, was }], &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
