@@ -27,6 +27,7 @@ mod models;
 mod progress;
 mod recommend;
 pub mod record;
+mod report;
 pub mod service;
 mod signals;
 mod simulate;
@@ -112,6 +113,8 @@ enum Command {
     Record(record::Args),
     /// What the rules would have done over a recording
     Simulate(simulate::Args),
+    /// The story of a day: levels, actions, what has grown
+    Report(report::Args),
     /// How forecasts and footprints turned out on this machine
     Accuracy(accuracy::Args),
     /// The config: write one, show it, check it
@@ -201,6 +204,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Service(command)) => service::run(&command, &context, &mut out),
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
+        Some(Command::Report(args)) => report::run(&args, &context, &mut out),
         Some(Command::Accuracy(args)) => accuracy::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)

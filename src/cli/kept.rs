@@ -94,11 +94,6 @@ impl Kept {
     pub fn restored(&self) -> Result<Option<Restored>> {
         Ok(self.is_there.then(|| Store::look(&self.folder)).transpose()?)
     }
-
-    /// A plimsoll acts on this machine, and its word was heard.
-    pub fn is_live(&self) -> bool {
-        self.engine.is_some()
-    }
 }
 
 /// What an engine still knows of minutes that may be on the disk in part.
