@@ -10,6 +10,7 @@ mod completions;
 mod components;
 pub mod config;
 pub mod dashboard;
+pub mod document;
 mod engaged;
 mod events;
 pub mod exit;

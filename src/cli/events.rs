@@ -16,12 +16,13 @@ use crate::engine::link::{Attention, Command, Link, Reply};
 use crate::store::{FILE, Store};
 
 use super::Context;
+use super::document::Document;
 use super::exit::{ExitCode, WrongUsage};
 use super::facts::{cell, columns, write_json};
 use super::following::{Following, Turn};
 use super::guard::lines::Lines;
 use super::look::{answer, answers_something_else, attached, may_attach};
-use super::status::json::{EventStatus, SCHEMA_VERSION};
+use super::status::json::EventStatus;
 
 /// As many as an engine hands out at once.
 const PAGE: usize = 500;
@@ -146,7 +147,7 @@ async fn list(
     events.retain(|event| args.wants(event));
     if args.json {
         let events = events.iter().map(EventStatus::of).collect();
-        write_json(out, &Json { schema_version: SCHEMA_VERSION, events })?;
+        write_json(out, &Json { schema_version: Document::Events.version(), events })?;
     } else {
         for event in &events {
             write_text(event, columns(context), out)?;
@@ -262,7 +263,7 @@ fn write_text(event: &Event, columns: Option<usize>, out: &mut dyn Write) -> io:
 fn write_line(event: &Event, first_own: Option<u64>, out: &mut dyn Write) -> io::Result<()> {
     let EventStatus { seq, time, kind, text } = EventStatus::of(event);
     let seq = first_own.is_none_or(|first| seq < first).then_some(seq);
-    let line = LineJson { schema_version: SCHEMA_VERSION, seq, time, kind, text };
+    let line = LineJson { schema_version: Document::EventLine.version(), seq, time, kind, text };
     serde_json::to_writer(&mut *out, &line)?;
     writeln!(out)
 }

@@ -13,11 +13,11 @@ use crate::engine::link::Attention;
 use crate::policy::recommend::{Tastes, Wanted, recommend};
 
 use super::Context;
+use super::document::Document;
 use super::exit::ExitCode;
 use super::facts::{columns, lines, write_json};
 use super::fit::{judge_all, server_answers};
 use super::look::{Glance, Looking};
-use super::status::json::SCHEMA_VERSION;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -160,5 +160,5 @@ fn json(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
         text: row.best.text(),
     };
     let recommendations = rows.iter().map(row).collect();
-    write_json(out, &Json { schema_version: SCHEMA_VERSION, recommendations })
+    write_json(out, &Json { schema_version: Document::Recommend.version(), recommendations })
 }

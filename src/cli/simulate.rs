@@ -21,11 +21,9 @@ use crate::policy::limits::Profile;
 use crate::recording::{Entry, Reader, Report, ReportBody};
 
 use super::Context;
+use super::document::Document;
 use super::exit::{ExitCode, WrongUsage};
 use super::facts::write_json;
-
-/// Raised when a field changes its meaning or goes.
-const SCHEMA_VERSION: u32 = 1;
 
 /// Steps looked at for the usual one.
 const STEPS: usize = 64;
@@ -165,7 +163,7 @@ fn simulate(args: &Args, context: &Context) -> Result<Simulated> {
     let sides: Vec<Side> = names.into_iter().zip(findings).map(side).collect();
     let samples = sides.first().map_or(0, |side| side.findings.span.samples);
     Ok(Simulated {
-        schema_version: SCHEMA_VERSION,
+        schema_version: Document::Simulate.version(),
         recording: args.recording.display().to_string(),
         host: look.host.name,
         rules: args.rules,

@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result, anyhow};
 use serde::Serialize;
 
 use crate::cli::Context;
+use crate::cli::document::Document;
 use crate::cli::exit::ExitCode;
 use crate::cli::facts::write_json;
 use crate::cli::look::{Glance, see};
-use crate::cli::status::json::SCHEMA_VERSION;
 use crate::config::LoadedConfig;
 use crate::domain::guard::{LevelView, PolicyView};
 use crate::domain::{Bytes, Level, RuleMode, Snapshot, Wall};
@@ -128,7 +128,7 @@ struct StandingJson<'a> {
 impl<'a> DryRun<'a> {
     fn of(snapshot: &'a Snapshot, policy: &'a PolicyView) -> Self {
         DryRun {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::GuardDryRun.version(),
             time: snapshot.at.wall,
             level: snapshot.level.level,
             mode: snapshot.rules.ceiling,

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::act::service::notify::Notifier;
 use crate::assemble::reload::{FAULT as CONFIG_FAULT, Reread};
 use crate::assemble::{Began, Running};
+use crate::cli::document::Document;
 use crate::cli::exit::ExitCode;
 use crate::cli::status::json::{EventStatus, SetBy};
 use crate::domain::snapshot::{EVENTS_KEPT, Snapshot};
@@ -44,6 +45,7 @@ pub struct Watch {
 /// The answer of a single decision.
 #[derive(Serialize)]
 struct Decision {
+    schema_version: u32,
     level: Level,
     set_by: Option<SetBy>,
     events: Vec<EventStatus>,
@@ -194,6 +196,7 @@ impl Watch {
             Format::Json => {
                 let set_by = snapshot.level.set_by.clone();
                 let decision = Decision {
+                    schema_version: Document::GuardOnce.version(),
                     level: snapshot.level.level,
                     set_by: set_by.map(|cause| SetBy { signal: cause.signal, text: cause.text }),
                     events: self.deeds.iter().map(EventStatus::of).collect(),
