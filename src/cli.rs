@@ -39,7 +39,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::assemble::Source;
 use crate::config::{Flags, LoadedConfig, Surroundings};
@@ -133,6 +133,12 @@ impl Context {
     pub fn config(&self) -> Result<LoadedConfig> {
         Ok(crate::config::load(&self.flags, &self.surroundings)?)
     }
+}
+
+/// The commands and flags there are: for man pages, and for tests that are to
+/// miss none.
+pub fn command() -> clap::Command {
+    Line::command()
 }
 
 /// Runs what was typed.
