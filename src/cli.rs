@@ -16,13 +16,17 @@ mod events;
 pub mod exit;
 mod facts;
 mod fit;
+mod fitted;
 pub mod flags;
 mod following;
 pub mod guard;
+pub mod help;
 mod keep;
 mod load;
 mod look;
+mod man;
 mod models;
+mod names;
 mod progress;
 mod recommend;
 pub mod record;
@@ -115,6 +119,8 @@ enum Command {
     Config(ConfigCommand),
     /// A script that completes commands and flags in a shell
     Completions(completions::Args),
+    /// Man pages, made from the commands there are
+    Man(man::Args),
 }
 
 const AFTER_HELP: &str = "\
@@ -197,6 +203,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Priority(args)) => standing::priority(&args, &context, &mut out),
         Some(Command::Cleanup(args)) => cleanup::run(&args, &context, &mut out),
         Some(Command::Completions(args)) => completions::run::<Line>(&args, &mut out),
+        Some(Command::Man(args)) => man::run::<Line>(&args, &mut out),
         Some(Command::Recommend(args)) => recommend::run(&args, &context, &mut out),
         Some(Command::Guard(args)) => guard::run(&args, &context, &mut out),
         Some(Command::Service(command)) => service::run(&command, &context, &mut out),

@@ -5,10 +5,14 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "support/bare_machine.rs"]
+mod bare_machine;
 #[path = "support/fake_child.rs"]
 mod fake_child;
 #[path = "schema/hooks.rs"]
 mod hooks;
+#[path = "support/judged_machine.rs"]
+mod judged_machine;
 #[path = "support/ollama.rs"]
 mod ollama;
 #[path = "support/schema.rs"]
@@ -213,47 +217,34 @@ fn a_guard_of_the_demo_writes_what_the_schema_says() {
     lines_accepted("guard_line", &once.err);
 }
 
-/// A machine of 16 GiB that tells nothing but its memory.
-fn bare(available_gib: &[u64]) -> String {
-    let gib = 1024 * 1024 * 1024;
-    let absent = json!({"Err": {"detail": "not here", "kind": "absent"}});
-    let host = json!({"name": "there", "system": "Linux", "kernel": "6.1"});
-    let head = json!({"format": "plimsoll recording", "version": 1, "host": host});
-    let sample = |(second, available): (usize, &u64)| {
-        let sample = json!({
-            "at": {"mono_ms": 7000 + second * 1000, "wall": format!("2026-03-01T10:00:{second:02}Z")},
-            "memory": {"Ok": {
-                "total": 16 * gib, "available": available * gib, "available_source": "kernel",
-                "free": available * gib / 2,
-                "parts": {"system": "linux", "anonymous": null, "cached": null, "shared": null,
-                          "slab_unreclaimable": null},
-            }},
-            "swap": absent, "pressure": absent, "paging": absent, "zram": absent,
-            "limit": absent, "gpus": absent, "processes": absent,
-        });
-        format!("{}\n", json!({ "s": sample }))
-    };
-    let samples: String = available_gib.iter().enumerate().map(sample).collect();
-    format!("{head}\n{samples}")
-}
-
 #[test]
 fn recordings_are_told_as_the_schema_says() {
     let home = Home::new();
     for (available, code) in [(12, 0), (3, 10), (1, 11), (0, 12)] {
-        home.write("r", &bare(&[available; 3]));
+        home.write("r", &bare_machine::recording(&[available; 3]));
         let status = accepted("status", (&home.run(&["status", "--json", "--replay", "r"]), code));
         assert_eq!(status["swap"], Value::Null);
         accepted("why", (&home.run(&["why", "--json", "--replay", "r"]), 0));
         accepted("components", (&home.run(&["components", "--json", "--replay", "r"]), 0));
     }
-    home.write("r", &bare(&[12, 12, 3, 1, 12, 12, 1, 1, 0, 0, 0, 12]));
+    home.write("r", &bare_machine::recording(&[12, 12, 3, 1, 12, 12, 1, 1, 0, 0, 0, 12]));
     let watched = home.run(&["watch", "--json", "--replay", "r", "--until", "critical"]);
     lines_accepted("watch", &watched.out);
     accepted("simulate", (&home.run(&["simulate", "r", "--json"]), 0));
     let two = ["simulate", "r", "--json", "--against-profile", "pressure", "--timing"];
     let two = accepted("simulate", (&home.run(&two), 0));
     assert!(two["difference"].is_object() && two["timing"].is_object());
+    judged_machine::record(&home);
+    for (arguments, code) in [
+        (&["fit", "tiny:1b"][..], 20),
+        (&["fit", "mid:14b"], 21),
+        (&["fit", "tiny:1b", "--ctx", "262144"], 22),
+        (&["fit", "big:32b"], 23),
+        (&["fit", "giant:70b"], 24),
+    ] {
+        let said = home.run(&[arguments, &["--json", "--replay", "machine"]].concat());
+        accepted("fit", (&said, code));
+    }
     let recorded = home.run(&["record", "day", "--for", "2s", "--json", "--demo"]);
     let recorded = accepted("record", (&recorded, 0));
     assert_eq!(recorded["file"], json!("day"));

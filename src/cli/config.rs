@@ -12,6 +12,8 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 
 use super::exit::ExitCode;
+use super::facts::columns_in;
+use super::fitted::Fitted;
 use crate::config::check::{Setting, only_host, without_user};
 use crate::config::key::{self, COMPONENTS, HOOKS, KEYS_SECTION, TAGS_SECTION};
 use crate::config::{DEFAULT, Flags, LoadedConfig, Paths, Surroundings, load};
@@ -65,15 +67,16 @@ pub fn run(
     surroundings: &Surroundings,
     out: &mut dyn Write,
 ) -> Result<ExitCode, anyhow::Error> {
+    let fitted = &mut Fitted::new(out, columns_in(surroundings));
     match command {
-        ConfigCommand::Init => init(flags, surroundings, out),
+        ConfigCommand::Init => init(flags, surroundings, fitted),
         ConfigCommand::Show { origin } => {
             let loaded = load(flags, surroundings)?;
             out.write_all(shown(&loaded, *origin).as_bytes())?;
             Ok(ExitCode::Done)
         }
         ConfigCommand::Check { json } => check::run(*json, (flags, surroundings), out),
-        ConfigCommand::Path => path(flags, surroundings, out),
+        ConfigCommand::Path => path(flags, surroundings, fitted),
     }
 }
 

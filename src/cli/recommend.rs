@@ -18,6 +18,7 @@ use super::exit::ExitCode;
 use super::facts::{columns, lines, write_json};
 use super::fit::{judge_all, server_answers};
 use super::look::{Glance, Looking};
+use super::names::one_of;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -28,17 +29,12 @@ pub struct Args {
     /// For this kind of task only
     #[arg(long, value_name = "TAG")]
     task: Option<String>,
-    /// low, medium or high: how demanding it is
-    #[arg(long, value_name = "HOW", value_parser = complexity)]
+    /// How demanding it is
+    #[arg(long, value_name = "HOW", value_parser = one_of(&Complexity::ALL, Complexity::word))]
     complexity: Option<Complexity>,
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
-}
-
-fn complexity(text: &str) -> Result<Complexity, String> {
-    let found = Complexity::ALL.into_iter().find(|one| one.word() == text);
-    found.ok_or_else(|| "accepted are low, medium, high".to_owned())
 }
 
 /// One line of the answer.

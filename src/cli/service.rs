@@ -17,6 +17,8 @@ use crate::domain::text::clean_bytes;
 use super::Context;
 use super::agree::agreed;
 use super::exit::{ExitCode, WrongUsage};
+use super::facts::columns;
+use super::fitted::Fitted;
 
 #[derive(Debug, Subcommand)]
 pub enum ServiceCommand {
@@ -90,7 +92,8 @@ pub fn run(command: &ServiceCommand, context: &Context, out: &mut dyn Write) -> 
             install(&file, (*yes, *start), out)
         }
         ServiceCommand::Uninstall { which, yes, stop } => {
-            uninstall(&file(*which, context)?, (*yes, *stop), out)
+            let mut out = Fitted::new(out, columns(context));
+            uninstall(&file(*which, context)?, (*yes, *stop), &mut out)
         }
         ServiceCommand::Status { which, json } => {
             status::run(&file(*which, context)?, (context, *json), out)

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use crate::assemble::{self, Source};
 use crate::config::LoadedConfig;
-use crate::config::key::closest;
 use crate::domain::snapshot::{Mode, Snapshot};
 use crate::domain::text::clean;
 use crate::domain::{ModelName, Priority};
@@ -20,6 +19,7 @@ use super::document::Document;
 use super::engaged::{self, Engine, Errand};
 use super::exit::ExitCode;
 use super::facts::{columns, fact, write_json};
+use super::names::{self, one_of};
 
 /// The history's thread writes within milliseconds, unless the disk hangs.
 const WRITTEN: Duration = Duration::from_secs(2);
@@ -65,8 +65,8 @@ pub struct PriorityArgs {
     /// A model by its name, or any component by its id
     #[arg(value_name = "NAME")]
     component: String,
-    /// low, medium, high or critical
-    #[arg(value_name = "LEVEL")]
+    /// How much it matters
+    #[arg(value_name = "LEVEL", value_parser = one_of(&Priority::ALL, Priority::word))]
     priority: Priority,
     /// For programs: one JSON object
     #[arg(long)]
@@ -221,11 +221,5 @@ fn unknown(snapshot: &Snapshot, name: &str) -> String {
     let components = &snapshot.components.value;
     let ids = components.iter().flat_map(|component| [component.id.as_str(), &component.name]);
     let models = snapshot.installed.value.iter().map(|installed| installed.name.short());
-    let shown = clean(name);
-    match closest(name, models.chain(ids)) {
-        Some(meant) => {
-            format!("{shown} is no component here\nhint: did you mean {}?", clean(&meant))
-        }
-        None => format!("{shown} is no component here\nhint: `plimsoll components` lists them"),
-    }
+    names::unknown(name, "no component here", models.chain(ids), "`plimsoll components` lists them")
 }

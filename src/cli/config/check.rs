@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::cli::document::Document;
 use crate::cli::exit::ExitCode;
-use crate::cli::facts::write_json;
+use crate::cli::facts::{columns_in, write_json};
+use crate::cli::fitted::Fitted;
 use crate::config::{Flags, LoadedConfig, ProfileChoice, Surroundings, examine};
 use crate::policy::limits::Profile;
 
@@ -33,7 +34,7 @@ pub fn run(
     let found = found(flags, surroundings);
     match json {
         true => write_json(out, &found)?,
-        false => text(&found, out)?,
+        false => text(&found, &mut Fitted::new(out, columns_in(surroundings)))?,
     }
     Ok(found.code)
 }

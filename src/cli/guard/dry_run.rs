@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::cli::Context;
 use crate::cli::document::Document;
 use crate::cli::exit::ExitCode;
-use crate::cli::facts::write_json;
+use crate::cli::facts::{columns, write_json};
+use crate::cli::fitted::Fitted;
 use crate::cli::look::{Glance, see};
 use crate::config::LoadedConfig;
 use crate::domain::guard::{LevelView, PolicyView};
@@ -35,7 +36,7 @@ pub(super) fn run(
     runtime.shutdown_background();
     let policy = snapshot.policy.as_deref().ok_or_else(|| anyhow!("no rules could be read"))?;
     match format {
-        Format::Text => text(&snapshot, policy, out)?,
+        Format::Text => text(&snapshot, policy, &mut Fitted::new(out, columns(context)))?,
         Format::Json => write_json(out, &DryRun::of(&snapshot, policy))?,
     }
     out.flush()?;

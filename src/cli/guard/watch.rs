@@ -20,7 +20,7 @@ use crate::cli::status::json::{EventStatus, SetBy};
 use crate::domain::snapshot::{EVENTS_KEPT, Snapshot};
 use crate::domain::{ActionId, Event, EventBody, EventKind, Level};
 
-use super::lines::{Format, Lines, Weight};
+use super::lines::{Lines, Weight};
 use super::log::Log;
 
 /// A folder that hangs keeps no signal waiting for longer.
@@ -181,30 +181,31 @@ impl Watch {
     }
 
     /// What was decided and what came of it, and the level's code.
-    pub fn report(&self, format: Format, out: &mut dyn Write) -> Result<ExitCode> {
+    pub fn report(&self, out: &mut dyn Write) -> Result<ExitCode> {
         let snapshot = self.snapshot();
-        match format {
-            Format::Text => {
-                writeln!(out, "level {}", level(&snapshot))?;
-                for event in &self.deeds {
-                    writeln!(out, "{} {}", event.body.title(), event.body.text())?;
-                }
-                if !self.is_quiet() {
-                    writeln!(out, "still under way: {}", self.unfinished())?;
-                }
-            }
-            Format::Json => {
-                let set_by = snapshot.level.set_by.clone();
-                let decision = Decision {
-                    schema_version: Document::GuardOnce.version(),
-                    level: snapshot.level.level,
-                    set_by: set_by.map(|cause| SetBy { signal: cause.signal, text: cause.text }),
-                    events: self.deeds.iter().map(EventStatus::of).collect(),
-                };
-                serde_json::to_writer(&mut *out, &decision)?;
-                writeln!(out)?;
-            }
+        writeln!(out, "level {}", level(&snapshot))?;
+        for event in &self.deeds {
+            writeln!(out, "{} {}", event.body.title(), event.body.text())?;
         }
+        if !self.is_quiet() {
+            writeln!(out, "still under way: {}", self.unfinished())?;
+        }
+        out.flush()?;
+        Ok(ExitCode::from(snapshot.level.level))
+    }
+
+    /// The same for programs.
+    pub fn report_json(&self, out: &mut dyn Write) -> Result<ExitCode> {
+        let snapshot = self.snapshot();
+        let set_by = snapshot.level.set_by.clone();
+        let decision = Decision {
+            schema_version: Document::GuardOnce.version(),
+            level: snapshot.level.level,
+            set_by: set_by.map(|cause| SetBy { signal: cause.signal, text: cause.text }),
+            events: self.deeds.iter().map(EventStatus::of).collect(),
+        };
+        serde_json::to_writer(&mut *out, &decision)?;
+        writeln!(out)?;
         out.flush()?;
         Ok(ExitCode::from(snapshot.level.level))
     }

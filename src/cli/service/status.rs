@@ -13,7 +13,8 @@ use crate::assemble;
 use crate::cli::Context;
 use crate::cli::document::Document;
 use crate::cli::exit::ExitCode;
-use crate::cli::facts::write_json;
+use crate::cli::facts::{columns, write_json};
+use crate::cli::fitted::Fitted;
 
 use super::ask;
 
@@ -72,7 +73,10 @@ pub(super) fn run(
             };
             write_json(out, &status)?;
         }
-        false => text((file, told), (&answers, &guard), out)?,
+        false => {
+            let mut out = Fitted::new(out, columns(context));
+            text((file, told), (&answers, &guard), &mut out)?;
+        }
     }
     let is_well = guard.runs == Some(true) && !matches!(there, There::Nothing);
     Ok(if is_well { ExitCode::Done } else { ExitCode::Failed })
