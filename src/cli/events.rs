@@ -19,7 +19,7 @@ use crate::store::{FILE, Store};
 use super::Context;
 use super::document::Document;
 use super::exit::{ExitCode, WrongUsage};
-use super::facts::{cell, columns, write_json};
+use super::facts::{cell, columns, write_json, write_json_line};
 use super::following::{Following, Turn};
 use super::guard::lines::Lines;
 use super::look::{answer, answers_something_else, attached, may_attach};
@@ -259,8 +259,7 @@ fn write_line(event: &Event, first_own: Option<u64>, out: &mut dyn Write) -> io:
     let EventStatus { seq, time, kind, text } = EventStatus::of(event);
     let seq = first_own.is_none_or(|first| seq < first).then_some(seq);
     let line = LineJson { schema_version: Document::EventLine.version(), seq, time, kind, text };
-    serde_json::to_writer(&mut *out, &line)?;
-    writeln!(out)
+    write_json_line(out, &line)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::assemble::reload::{FAULT as CONFIG_FAULT, Reread};
 use crate::assemble::{Began, Running};
 use crate::cli::document::Document;
 use crate::cli::exit::ExitCode;
+use crate::cli::facts::write_json_line;
 use crate::cli::status::json::{EventStatus, SetBy};
 use crate::domain::snapshot::{EVENTS_KEPT, Snapshot};
 use crate::domain::{ActionId, Event, EventBody, EventKind, Level};
@@ -204,8 +205,7 @@ impl Watch {
             set_by: set_by.map(|cause| SetBy { signal: cause.signal, text: cause.text }),
             events: self.deeds.iter().map(EventStatus::of).collect(),
         };
-        serde_json::to_writer(&mut *out, &decision)?;
-        writeln!(out)?;
+        write_json_line(out, &decision)?;
         out.flush()?;
         Ok(ExitCode::from(snapshot.level.level))
     }
