@@ -18,6 +18,7 @@ mod fit;
 pub mod flags;
 mod following;
 pub mod guard;
+mod hint;
 mod keep;
 mod load;
 mod look;
@@ -82,6 +83,8 @@ enum Command {
     Events(events::Args),
     /// A line for each change, or at each interval, until a level is reached
     Watch(watch::Args),
+    /// What other programs are told at this level, for shell scripts
+    Hint(hint::Args),
     /// Whether a model can be loaded now, with the arithmetic
     Fit(fit::Args),
     /// Load a model if it fits, and wait until it is loaded
@@ -182,6 +185,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Why(args)) => why::run(&args, &context, &mut out),
         Some(Command::Events(args)) => events::run(&args, &context, &mut out),
         Some(Command::Watch(args)) => watch::run(&args, &context, &mut out),
+        Some(Command::Hint(args)) => hint::run(&args, &context, &mut out),
         Some(Command::Fit(args)) => fit::run(&args, &context, &mut out),
         Some(Command::Load(args)) => load::run(&args, &context, &mut out),
         Some(Command::Unload(args)) => unload::run(&args, &context, &mut out),

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use plimsoll::act::Order;
 use plimsoll::domain::plan::Keep;
 use plimsoll::domain::{
-    Event, InstalledModel, Level, LoadedModel, ModelDetails, ModelName, Snapshot,
+    Event, InForce, InstalledModel, LoadedModel, ModelDetails, ModelName, Snapshot,
 };
 use plimsoll::engine::attach::{AttachFault, ObservingLink, RemoteLink, Served, Socket};
 use plimsoll::engine::clock::Clock;
@@ -114,7 +114,7 @@ impl Hands for NoHands {
         Box::pin(async move { Err(format!("no test asks for {order:?}")) })
     }
 
-    fn tell(&self, hook: Hook, _: Event, _: Level) -> BoxFuture<'static, Result<String, String>> {
+    fn tell(&self, hook: Hook, _: Event, _: InForce) -> BoxFuture<'static, Result<String, String>> {
         Box::pin(async move { Err(format!("no test has a hook: {hook:?}")) })
     }
 }

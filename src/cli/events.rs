@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::assemble::Source;
 use crate::config::LoadedConfig;
 use crate::config::value::span_from_text;
-use crate::domain::{Event, EventBody, EventKind, Level, Wall};
+use crate::domain::{Event, EventBody, EventKind, HintValues, Hints, Level, Wall};
 use crate::engine::link::{Attention, Command, Link, Reply};
 use crate::store::{FILE, Store};
 
@@ -121,6 +121,7 @@ struct LineJson {
     time: Wall,
     kind: EventKind,
     text: String,
+    hints: Option<HintValues>,
 }
 
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
@@ -164,12 +165,15 @@ async fn follow(
     let attention = Attention { watched: false, ..Attention::default() };
     let mut following = Following::begin(context, config, attention).await?;
     let first_own = following.first_own();
-    let mut write = |event: &Event| -> Result<()> {
+    let mut write = |event: &Event, hints: Option<&Hints>| -> Result<()> {
         if !args.wants(event) {
             return Ok(());
         }
         match args.json {
-            true => write_line(event, first_own, out)?,
+            true => {
+                let seen = hints.map(|hints| EventStatus::seen(event, hints));
+                write_line(seen.unwrap_or_else(|| EventStatus::of(event)), first_own, out)?;
+            }
             false => write_text(event, columns(context), out)?,
         }
         // Who reads it sees it when it happens.
@@ -178,7 +182,7 @@ async fn follow(
     if args.since.is_some() {
         let known = following.next();
         let past = past((context, config), args.from()).await?;
-        past.iter().filter(|event| event.seq < known).try_for_each(&mut write)?;
+        past.iter().filter(|event| event.seq < known).try_for_each(|event| write(event, None))?;
     }
     let code = loop {
         let snapshot = following.snapshot();
@@ -186,7 +190,7 @@ async fn follow(
         if lost > 0 {
             writeln!(io::stderr(), "plimsoll: {lost} events went by too fast")?;
         }
-        events.iter().try_for_each(&mut write)?;
+        events.iter().try_for_each(|event| write(event, Some(&snapshot.hints.value)))?;
         if let Turn::End(code) = following.turn().await? {
             break code;
         }
@@ -259,10 +263,10 @@ fn write_text(event: &Event, columns: Option<usize>, out: &mut dyn Write) -> io:
     }
 }
 
-fn write_line(event: &Event, first_own: Option<u64>, out: &mut dyn Write) -> io::Result<()> {
-    let EventStatus { seq, time, kind, text } = EventStatus::of(event);
+fn write_line(event: EventStatus, first_own: Option<u64>, out: &mut dyn Write) -> io::Result<()> {
+    let EventStatus { seq, time, kind, text, hints } = event;
     let seq = first_own.is_none_or(|first| seq < first).then_some(seq);
-    let line = LineJson { schema_version: SCHEMA_VERSION, seq, time, kind, text };
+    let line = LineJson { schema_version: SCHEMA_VERSION, seq, time, kind, text, hints };
     serde_json::to_writer(&mut *out, &line)?;
     writeln!(out)
 }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use super::check::{self, Setting};
 use super::error::{ConfigError, KeyFault};
-use super::key::{self, COMPONENTS, HOOKS, Key, Kind, OTHER_VARIABLES, PREFIX, TAGS_SECTION};
+use super::key::{
+    self, COMPONENTS, HINT_SECTIONS, HOOKS, Key, Kind, OTHER_VARIABLES, PREFIX, TAGS_SECTION,
+};
 use super::origin::Origin;
 use super::paths::Paths;
 use super::schema::Config;
@@ -312,6 +314,8 @@ impl Gathered {
                 self.take_binding(&intent, text, origin);
             } else if let Some(tag) = tag {
                 self.take_tag(&tag, text, origin);
+            } else if let Some(path) = hint_path(variable) {
+                self.take_hint(path, text, origin);
             } else {
                 self.faults.push(unknown_variable(variable, origin).into());
             }
@@ -361,6 +365,12 @@ impl Gathered {
         self.keep_or_fault(format!("{TAGS_SECTION}.{tag}"), Setting { value, origin }, checked);
     }
 
+    fn take_hint(&mut self, path: String, text: &str, origin: Origin) {
+        let value = key::HINT.value_from_text(text);
+        let checked = check::hint(&path, &value, &origin);
+        self.keep_or_fault(path, Setting { value, origin }, checked);
+    }
+
     fn keep_or_fault(
         &mut self,
         path: String,
@@ -408,6 +418,14 @@ fn read_file(path: &Path) -> std::io::Result<(Option<Vec<u8>>, Metadata)> {
     let seen = file.metadata()?;
     file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
     Ok(((bytes.len() as u64 <= LONGEST_FILE).then_some(bytes), seen))
+}
+
+/// `PLIMSOLL_HINTS_NORMAL_CACHE_MB` is `hints.normal.cache_mb`.
+fn hint_path(variable: &str) -> Option<String> {
+    HINT_SECTIONS.iter().find_map(|section| {
+        let name = variable.strip_prefix(&key::variable_of(section))?.strip_prefix('_')?;
+        Some(format!("{section}.{}", name.to_ascii_lowercase()))
+    })
 }
 
 fn unknown_variable(variable: &str, origin: Origin) -> KeyFault {

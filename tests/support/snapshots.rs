@@ -69,6 +69,7 @@ pub fn busy_machine() -> Snapshot {
         groups: plimsoll::domain::sample::no_groups(),
     };
     Snapshot {
+        hints: Default::default(),
         sample: Some(Arc::new(sample)),
         rates: Rates { swap_growth: Some(14.0 * 1024.0 * 1024.0), ..Rates::default() },
         level: LevelState {

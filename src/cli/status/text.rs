@@ -18,6 +18,11 @@ pub fn write(snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "swap      {}", swap(snapshot))?;
     writeln!(out, "pressure  {}", pressure(snapshot))?;
     writeln!(out, "profile   {} ({})", snapshot.profile.name, snapshot.profile.why)?;
+    let hints = snapshot.hints_in_force();
+    if !hints.is_empty() {
+        let told: Vec<String> = hints.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        writeln!(out, "hints     {}", told.join(" "))?;
+    }
     for view in &snapshot.runtimes {
         writeln!(out, "{:<9} {}", view.kind, runtime(view))?;
     }
