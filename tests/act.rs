@@ -10,6 +10,7 @@ mod scripted_http;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll::act::Order;
@@ -23,7 +24,7 @@ use plimsoll::act::units::Units;
 use plimsoll::assemble::hands::{self, RealHands};
 use plimsoll::domain::event::EventBody;
 use plimsoll::domain::snapshot::Mode;
-use plimsoll::domain::{Deed, Event, Level, ProcessKey, Target, Wall};
+use plimsoll::domain::{Deed, Event, HintValue, InForce, Level, ProcessKey, Target, Wall};
 use plimsoll::engine::executor::Hands;
 use serde_json::{Value, json};
 

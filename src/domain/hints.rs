@@ -83,6 +83,12 @@ impl Hints {
     }
 }
 
+/// On one line, for people.
+pub fn words(values: &HintValues) -> String {
+    let words: Vec<String> = values.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    words.join(" ")
+}
+
 /// The name can stand as a key: a word in small letters.
 pub fn is_key(name: &str) -> bool {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';

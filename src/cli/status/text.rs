@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::domain::hints::words;
 use crate::domain::level::Headroom;
 use crate::domain::model::{Activity, Expiry, ModelView};
 use crate::domain::sample::Pressure;
@@ -20,8 +21,7 @@ pub fn write(snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "profile   {} ({})", snapshot.profile.name, snapshot.profile.why)?;
     let hints = snapshot.hints_in_force();
     if !hints.is_empty() {
-        let told: Vec<String> = hints.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        writeln!(out, "hints     {}", told.join(" "))?;
+        writeln!(out, "hints     {}", words(hints))?;
     }
     for view in &snapshot.runtimes {
         writeln!(out, "{:<9} {}", view.kind, runtime(view))?;
