@@ -255,6 +255,14 @@ pub fn variable_of(path: &str) -> String {
     format!("{PREFIX}{}", path.replace('.', "_").to_ascii_uppercase())
 }
 
+/// `PLIMSOLL_HINTS_NORMAL_CACHE_MB` is `hints.normal.cache_mb`.
+pub fn hint_path(variable: &str) -> Option<String> {
+    HINT_SECTIONS.iter().find_map(|section| {
+        let name = variable.strip_prefix(&variable_of(section))?.strip_prefix('_')?;
+        Some(format!("{section}.{}", name.to_ascii_lowercase()))
+    })
+}
+
 impl Kind {
     /// What is accepted, to follow "accepted is".
     pub fn accepted(&self) -> String {

@@ -14,9 +14,7 @@ use std::sync::Arc;
 
 use super::check::{self, Setting};
 use super::error::{ConfigError, KeyFault};
-use super::key::{
-    self, COMPONENTS, HINT_SECTIONS, HOOKS, Key, Kind, OTHER_VARIABLES, PREFIX, TAGS_SECTION,
-};
+use super::key::{self, COMPONENTS, HOOKS, Key, Kind, OTHER_VARIABLES, PREFIX, TAGS_SECTION};
 use super::origin::Origin;
 use super::paths::Paths;
 use super::schema::Config;
@@ -306,15 +304,14 @@ impl Gathered {
             }
             let origin = Origin::Environment { variable: variable.clone() };
             let intent = variable.strip_prefix("PLIMSOLL_KEYS_").map(str::to_ascii_lowercase);
-            let tag = variable.strip_prefix("PLIMSOLL_RECOMMEND_TAGS_");
-            let tag = tag.map(str::to_ascii_lowercase);
+            let tag = variable.strip_prefix("PLIMSOLL_RECOMMEND_TAGS_").map(str::to_lowercase);
             if let Some(key) = key::plain().find(|key| key.variable() == *variable) {
                 self.take_value(key, text, origin);
             } else if let Some(intent) = intent {
                 self.take_binding(&intent, text, origin);
             } else if let Some(tag) = tag {
                 self.take_tag(&tag, text, origin);
-            } else if let Some(path) = hint_path(variable) {
+            } else if let Some(path) = key::hint_path(variable) {
                 self.take_hint(path, text, origin);
             } else {
                 self.faults.push(unknown_variable(variable, origin).into());
@@ -418,14 +415,6 @@ fn read_file(path: &Path) -> std::io::Result<(Option<Vec<u8>>, Metadata)> {
     let seen = file.metadata()?;
     file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
     Ok(((bytes.len() as u64 <= LONGEST_FILE).then_some(bytes), seen))
-}
-
-/// `PLIMSOLL_HINTS_NORMAL_CACHE_MB` is `hints.normal.cache_mb`.
-fn hint_path(variable: &str) -> Option<String> {
-    HINT_SECTIONS.iter().find_map(|section| {
-        let name = variable.strip_prefix(&key::variable_of(section))?.strip_prefix('_')?;
-        Some(format!("{section}.{}", name.to_ascii_lowercase()))
-    })
 }
 
 fn unknown_variable(variable: &str, origin: Origin) -> KeyFault {

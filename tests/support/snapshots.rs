@@ -69,7 +69,6 @@ pub fn busy_machine() -> Snapshot {
         groups: plimsoll::domain::sample::no_groups(),
     };
     Snapshot {
-        hints: Default::default(),
         sample: Some(Arc::new(sample)),
         rates: Rates { swap_growth: Some(14.0 * 1024.0 * 1024.0), ..Rates::default() },
         level: LevelState {
@@ -105,6 +104,7 @@ pub fn calm() -> Snapshot {
     };
     Snapshot {
         fits: Default::default(),
+        hints: Default::default(),
         forecast: None,
         recommended: None,
         format: FORMAT,
