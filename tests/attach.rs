@@ -78,9 +78,9 @@ impl Holder {
         let mut stream = self.raw().await;
         assert_eq!(
             line(&mut stream).await,
-            json!({"plimsoll": env!("CARGO_PKG_VERSION"), "format": 3})
+            json!({"plimsoll": env!("CARGO_PKG_VERSION"), "format": 4})
         );
-        stream.write_all(b"{\"plimsoll\":\"test\",\"format\":3}\n").await.unwrap();
+        stream.write_all(b"{\"plimsoll\":\"test\",\"format\":4}\n").await.unwrap();
         stream
     }
 }
@@ -267,7 +267,7 @@ async fn hostile_lines_end_their_own_conversation_only() {
 async fn another_format_is_told_ours_and_turned_away() {
     let holder = Holder::start();
     let mut stream = holder.raw().await;
-    assert_eq!(line(&mut stream).await["format"], 3);
+    assert_eq!(line(&mut stream).await["format"], 4);
     stream.write_all(b"{\"plimsoll\":\"9.0.0\",\"format\":9}\n").await.unwrap();
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).await.unwrap();

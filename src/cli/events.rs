@@ -17,7 +17,7 @@ use crate::store::{FILE, Store};
 
 use super::Context;
 use super::exit::{ExitCode, WrongUsage};
-use super::facts::{cell, columns, write_json};
+use super::facts::{cell, columns, write_json, write_json_line};
 use super::following::{Following, Turn};
 use super::guard::lines::Lines;
 use super::look::{answer, answers_something_else, attached, may_attach};
@@ -267,8 +267,7 @@ fn write_line(event: EventStatus, first_own: Option<u64>, out: &mut dyn Write) -
     let EventStatus { seq, time, kind, text, hints } = event;
     let seq = first_own.is_none_or(|first| seq < first).then_some(seq);
     let line = LineJson { schema_version: SCHEMA_VERSION, seq, time, kind, text, hints };
-    serde_json::to_writer(&mut *out, &line)?;
-    writeln!(out)
+    write_json_line(out, &line)
 }
 
 #[cfg(test)]

@@ -30,6 +30,13 @@ pub fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()>
     writeln!(out)
 }
 
+/// The same on a line of its own.
+pub fn write_json_line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    out.write_all(&line)
+}
+
 /// A fact under its name, what does not fit the line below it.
 pub fn fact(
     out: &mut dyn Write,

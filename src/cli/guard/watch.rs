@@ -15,6 +15,7 @@ use crate::act::service::notify::Notifier;
 use crate::assemble::reload::{FAULT as CONFIG_FAULT, Reread};
 use crate::assemble::{Began, Running};
 use crate::cli::exit::ExitCode;
+use crate::cli::facts::write_json_line;
 use crate::cli::status::json::{EventStatus, SetBy};
 use crate::domain::snapshot::{EVENTS_KEPT, Snapshot};
 use crate::domain::{ActionId, Event, EventBody, EventKind, Level};
@@ -198,8 +199,7 @@ impl Watch {
                     set_by: set_by.map(|cause| SetBy { signal: cause.signal, text: cause.text }),
                     events: self.deeds.iter().map(EventStatus::of).collect(),
                 };
-                serde_json::to_writer(&mut *out, &decision)?;
-                writeln!(out)?;
+                write_json_line(out, &decision)?;
             }
         }
         out.flush()?;
