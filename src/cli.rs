@@ -21,6 +21,7 @@ pub mod flags;
 mod following;
 pub mod guard;
 pub mod help;
+mod hint;
 mod keep;
 mod load;
 mod look;
@@ -87,6 +88,8 @@ enum Command {
     Events(events::Args),
     /// A line for each change, or at each interval, until a level is reached
     Watch(watch::Args),
+    /// What other programs are told at this level, for shell scripts
+    Hint(hint::Args),
     /// Whether a model can be loaded now, with the arithmetic
     Fit(fit::Args),
     /// Load a model if it fits, and wait until it is loaded
@@ -195,6 +198,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Why(args)) => why::run(&args, &context, &mut out),
         Some(Command::Events(args)) => events::run(&args, &context, &mut out),
         Some(Command::Watch(args)) => watch::run(&args, &context, &mut out),
+        Some(Command::Hint(args)) => hint::run(&args, &context, &mut out),
         Some(Command::Fit(args)) => fit::run(&args, &context, &mut out),
         Some(Command::Load(args)) => load::run(&args, &context, &mut out),
         Some(Command::Unload(args)) => unload::run(&args, &context, &mut out),

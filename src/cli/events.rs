@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::assemble::Source;
 use crate::config::LoadedConfig;
 use crate::config::value::span_from_text;
-use crate::domain::{Event, EventBody, EventKind, Level, Wall};
+use crate::domain::{Event, EventBody, EventKind, HintValues, Hints, Level, Wall};
 use crate::engine::link::{Attention, Command, Link, Reply};
 use crate::store::{FILE, Store};
 
@@ -117,6 +117,7 @@ struct LineJson {
     time: Wall,
     kind: EventKind,
     text: String,
+    hints: Option<HintValues>,
 }
 
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
@@ -160,12 +161,15 @@ async fn follow(
     let attention = Attention { watched: false, ..Attention::default() };
     let mut following = Following::begin(context, config, attention).await?;
     let first_own = following.first_own();
-    let mut write = |event: &Event| -> Result<()> {
+    let mut write = |event: &Event, hints: Option<&Hints>| -> Result<()> {
         if !args.wants(event) {
             return Ok(());
         }
         match args.json {
-            true => write_line(event, first_own, out)?,
+            true => {
+                let seen = hints.map(|hints| EventStatus::seen(event, hints));
+                write_line(seen.unwrap_or_else(|| EventStatus::of(event)), first_own, out)?;
+            }
             false => write_text(event, columns(context), out)?,
         }
         // Who reads it sees it when it happens.
@@ -174,7 +178,7 @@ async fn follow(
     if args.since.is_some() {
         let known = following.next();
         let past = past((context, config), args.from()).await?;
-        past.iter().filter(|event| event.seq < known).try_for_each(&mut write)?;
+        past.iter().filter(|event| event.seq < known).try_for_each(|event| write(event, None))?;
     }
     let code = loop {
         let snapshot = following.snapshot();
@@ -182,7 +186,7 @@ async fn follow(
         if lost > 0 {
             writeln!(io::stderr(), "plimsoll: {lost} events went by too fast")?;
         }
-        events.iter().try_for_each(&mut write)?;
+        events.iter().try_for_each(|event| write(event, Some(&snapshot.hints.value)))?;
         if let Turn::End(code) = following.turn().await? {
             break code;
         }
@@ -255,10 +259,11 @@ fn write_text(event: &Event, columns: Option<usize>, out: &mut dyn Write) -> io:
     }
 }
 
-fn write_line(event: &Event, first_own: Option<u64>, out: &mut dyn Write) -> io::Result<()> {
-    let EventStatus { seq, time, kind, text } = EventStatus::of(event);
+fn write_line(event: EventStatus, first_own: Option<u64>, out: &mut dyn Write) -> io::Result<()> {
+    let EventStatus { seq, time, kind, text, hints } = event;
     let seq = first_own.is_none_or(|first| seq < first).then_some(seq);
-    let line = LineJson { schema_version: Document::EventLine.version(), seq, time, kind, text };
+    let version = Document::EventLine.version();
+    let line = LineJson { schema_version: version, seq, time, kind, text, hints };
     write_json_line(out, &line)
 }
 
