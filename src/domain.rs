@@ -16,6 +16,7 @@ pub mod history;
 pub mod level;
 pub mod model;
 pub mod parameters;
+pub mod past;
 pub mod pattern;
 pub mod plan;
 pub mod process;
