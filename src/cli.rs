@@ -10,20 +10,26 @@ mod completions;
 mod components;
 pub mod config;
 pub mod dashboard;
+pub mod document;
 mod engaged;
 mod events;
 pub mod exit;
 mod facts;
 mod fit;
+mod fitted;
 pub mod flags;
 mod following;
 pub mod guard;
+pub mod help;
+mod hint;
 mod history;
 mod keep;
 mod kept;
 mod load;
 mod look;
+mod man;
 mod models;
+mod names;
 mod progress;
 mod recommend;
 pub mod record;
@@ -42,7 +48,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::assemble::Source;
 use crate::config::{Flags, LoadedConfig, Surroundings};
@@ -88,6 +94,8 @@ enum Command {
     History(history::Args),
     /// A line for each change, or at each interval, until a level is reached
     Watch(watch::Args),
+    /// What other programs are told at this level, for shell scripts
+    Hint(hint::Args),
     /// Whether a model can be loaded now, with the arithmetic
     Fit(fit::Args),
     /// Load a model if it fits, and wait until it is loaded
@@ -122,6 +130,8 @@ enum Command {
     Config(ConfigCommand),
     /// A script that completes commands and flags in a shell
     Completions(completions::Args),
+    /// Man pages, made from the commands there are
+    Man(man::Args),
 }
 
 const AFTER_HELP: &str = "\
@@ -140,6 +150,12 @@ impl Context {
     pub fn config(&self) -> Result<LoadedConfig> {
         Ok(crate::config::load(&self.flags, &self.surroundings)?)
     }
+}
+
+/// The commands and flags there are: for man pages, and for tests that are to
+/// miss none.
+pub fn command() -> clap::Command {
+    Line::command()
 }
 
 /// Runs what was typed.
@@ -191,6 +207,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Events(args)) => events::run(&args, &context, &mut out),
         Some(Command::History(args)) => history::run(&args, &context, &mut out),
         Some(Command::Watch(args)) => watch::run(&args, &context, &mut out),
+        Some(Command::Hint(args)) => hint::run(&args, &context, &mut out),
         Some(Command::Fit(args)) => fit::run(&args, &context, &mut out),
         Some(Command::Load(args)) => load::run(&args, &context, &mut out),
         Some(Command::Unload(args)) => unload::run(&args, &context, &mut out),
@@ -199,6 +216,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Priority(args)) => standing::priority(&args, &context, &mut out),
         Some(Command::Cleanup(args)) => cleanup::run(&args, &context, &mut out),
         Some(Command::Completions(args)) => completions::run::<Line>(&args, &mut out),
+        Some(Command::Man(args)) => man::run::<Line>(&args, &mut out),
         Some(Command::Recommend(args)) => recommend::run(&args, &context, &mut out),
         Some(Command::Guard(args)) => guard::run(&args, &context, &mut out),
         Some(Command::Service(command)) => service::run(&command, &context, &mut out),

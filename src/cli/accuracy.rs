@@ -16,7 +16,8 @@ use crate::store::Store;
 
 use super::Context;
 use super::exit::ExitCode;
-use super::facts::write_json;
+use super::facts::{columns, write_json};
+use super::fitted::Fitted;
 use super::kept::{folder, is_in, only_here};
 use json::Report;
 
@@ -38,7 +39,7 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     if args.json {
         write_json(out, &report)?;
     } else {
-        text::write(&report, out)?;
+        text::write(&report, &mut Fitted::new(out, columns(context)))?;
     }
     out.flush()?;
     Ok(ExitCode::Done)

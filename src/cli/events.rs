@@ -5,21 +5,24 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
+use clap::builder::TypedValueParser;
 use serde::Serialize;
 
 use crate::config::LoadedConfig;
-use crate::domain::{Event, EventBody, EventKind, Level, Wall};
+use crate::domain::{Event, EventBody, EventKind, HintValues, Hints, Level, Wall};
 use crate::engine::link::{Attention, Command, Link, Reply};
 use crate::store::Store;
 
 use super::Context;
+use super::document::Document;
 use super::exit::ExitCode;
 use super::facts::{cell, columns, write_json, write_json_line};
 use super::following::{Following, Turn};
 use super::guard::lines::Lines;
 use super::kept::{folder, is_in, only_here};
 use super::look::{answer, answers_something_else, attached, may_attach};
-use super::status::json::{EventStatus, SCHEMA_VERSION};
+use super::names::one_of;
+use super::status::json::EventStatus;
 use super::when::{When, when};
 
 /// As many as an engine hands out at once.
@@ -40,10 +43,10 @@ pub struct Args {
     #[arg(long, value_name = "WHEN", value_parser = when)]
     since: Option<When>,
     /// Changes of the level alone that reach or leave this one or a worse one
-    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    #[arg(long, value_name = "LEVEL", value_parser = level())]
     level: Option<Level>,
-    /// level, action, oom_kill, runtime, model or note; may be repeated
-    #[arg(long = "kind", value_name = "KIND", value_parser = kind)]
+    /// Of this kind alone; may be repeated
+    #[arg(long = "kind", value_name = "KIND", value_parser = one_of(&EventKind::ALL, EventKind::id))]
     kinds: Vec<EventKind>,
     /// Go on with what happens, until Ctrl-C
     #[arg(long)]
@@ -54,15 +57,8 @@ pub struct Args {
 }
 
 /// A level by its word, for flags.
-pub fn level(text: &str) -> Result<Level, &'static str> {
-    let found = Level::ALL.into_iter().find(|level| level.word() == text);
-    found.ok_or("accepted are normal, warning, critical, emergency")
-}
-
-fn kind(text: &str) -> Result<EventKind, &'static str> {
-    let text = text.replace(['_', '-'], " ");
-    let found = EventKind::ALL.into_iter().find(|kind| kind.word() == text);
-    found.ok_or("accepted are level, action, oom_kill, runtime, model, note")
+pub fn level() -> impl TypedValueParser<Value = Level> {
+    one_of(&Level::ALL, Level::word)
 }
 
 impl Args {
@@ -98,6 +94,7 @@ struct LineJson {
     time: Wall,
     kind: EventKind,
     text: String,
+    hints: Option<HintValues>,
 }
 
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
@@ -123,7 +120,7 @@ async fn list(
     events.retain(|event| args.wants(event));
     if args.json {
         let events = events.iter().map(EventStatus::of).collect();
-        write_json(out, &Json { schema_version: SCHEMA_VERSION, events })?;
+        write_json(out, &Json { schema_version: Document::Events.version(), events })?;
     } else {
         for event in &events {
             write_text(event, columns(context), out)?;
@@ -141,12 +138,15 @@ async fn follow(
     let attention = Attention { watched: false, ..Attention::default() };
     let mut following = Following::begin(context, config, attention).await?;
     let first_own = following.first_own();
-    let mut write = |event: &Event| -> Result<()> {
+    let mut write = |event: &Event, hints: Option<&Hints>| -> Result<()> {
         if !args.wants(event) {
             return Ok(());
         }
         match args.json {
-            true => write_line(event, first_own, out)?,
+            true => {
+                let seen = hints.map(|hints| EventStatus::seen(event, hints));
+                write_line(seen.unwrap_or_else(|| EventStatus::of(event)), first_own, out)?;
+            }
             false => write_text(event, columns(context), out)?,
         }
         // Who reads it sees it when it happens.
@@ -155,7 +155,7 @@ async fn follow(
     if args.since.is_some() {
         let known = following.next();
         let past = past((context, config), args.from()).await?;
-        past.iter().filter(|event| event.seq < known).try_for_each(&mut write)?;
+        past.iter().filter(|event| event.seq < known).try_for_each(|event| write(event, None))?;
     }
     let code = loop {
         let snapshot = following.snapshot();
@@ -163,7 +163,7 @@ async fn follow(
         if lost > 0 {
             writeln!(io::stderr(), "plimsoll: {lost} events went by too fast")?;
         }
-        events.iter().try_for_each(&mut write)?;
+        events.iter().try_for_each(|event| write(event, Some(&snapshot.hints.value)))?;
         if let Turn::End(code) = following.turn().await? {
             break code;
         }
@@ -231,10 +231,11 @@ fn write_text(event: &Event, columns: Option<usize>, out: &mut dyn Write) -> io:
     }
 }
 
-fn write_line(event: &Event, first_own: Option<u64>, out: &mut dyn Write) -> io::Result<()> {
-    let EventStatus { seq, time, kind, text } = EventStatus::of(event);
+fn write_line(event: EventStatus, first_own: Option<u64>, out: &mut dyn Write) -> io::Result<()> {
+    let EventStatus { seq, time, kind, text, hints } = event;
     let seq = first_own.is_none_or(|first| seq < first).then_some(seq);
-    let line = LineJson { schema_version: SCHEMA_VERSION, seq, time, kind, text };
+    let version = Document::EventLine.version();
+    let line = LineJson { schema_version: version, seq, time, kind, text, hints };
     write_json_line(out, &line)
 }
 

@@ -36,7 +36,8 @@ use crate::domain::history::History;
 use crate::domain::rule::Named;
 use crate::domain::snapshot::{EVENTS_KEPT, Host, Mode, Notice, Part, ProfileView, Snapshot};
 use crate::domain::{
-    Action, ActionId, Component, Event, InstalledModel, ModelName, Moment, Monotonic, ProcessKey,
+    Action, ActionId, Component, Event, Hints, InstalledModel, ModelName, Moment, Monotonic,
+    ProcessKey,
 };
 use crate::forecast::learned::Book;
 use crate::policy::limits::Limits;
@@ -111,6 +112,7 @@ pub struct State {
     minutes: Minutes,
     events: Part<VecDeque<Event>>,
     next_seq: u64,
+    hints: Part<Hints>,
     notices: Vec<Notice>,
     attention: Attention,
     /// Only while somebody looks at it.
@@ -157,6 +159,7 @@ impl State {
             minutes: Minutes::default(),
             events: Part::default(),
             next_seq: past.next_seq.max(1),
+            hints: Part { version: 1, value: Arc::clone(&settings.hints) },
             notices: Vec::new(),
             attention: Attention::default(),
             policy_view: None,
@@ -312,6 +315,7 @@ impl State {
             return;
         }
         let level = self.readings.level().level;
+        let now = self.hints.value.in_force(level);
         for hook in &self.settings.hooks {
             let is_wanted = match event.body {
                 EventBody::LevelChanged { .. } => hook.on_level,
@@ -319,8 +323,8 @@ impl State {
                 _ => false,
             };
             if is_wanted {
-                let (hook, event) = (hook.clone(), event.clone());
-                self.effects.push(Effect::Hook { hook, event, level });
+                let (hook, event, now) = (hook.clone(), event.clone(), now.clone());
+                self.effects.push(Effect::Hook { hook, event, now });
             }
         }
     }

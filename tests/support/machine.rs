@@ -42,6 +42,7 @@ pub fn settings(profile: Profile) -> Settings {
     Settings {
         fit: Default::default(),
         tastes: Default::default(),
+        hints: Default::default(),
         version: "test".into(),
         mode: Mode::Live,
         host: Host::default(),

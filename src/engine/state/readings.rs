@@ -210,6 +210,10 @@ impl State {
         self.fits.learned += 1;
         self.named = self.settings.named();
         self.settings.hooks = configured.hooks;
+        if self.hints.value != configured.hints {
+            self.hints.version += 1;
+            self.hints.value = configured.hints;
+        }
         self.take_regime();
         self.rebuild_components();
         self.tell(EventBody::Note { text: configured.note });
