@@ -30,7 +30,8 @@ fn line(path: &str) -> Vec<&'static str> {
         "service install" | "service uninstall" | "service status" => "",
         "record" => "made --for 200ms --demo",
         "simulate" => "day",
-        "accuracy" | "config show" | "config check" | "config path" | "config init" => "",
+        "accuracy" | "history" | "report" | "config show" | "config check" | "config path"
+        | "config init" => "",
         "completions" => "fish",
         "man" => "",
         other => panic!("a new command: say here how `{other}` is run"),

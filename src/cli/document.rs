@@ -29,12 +29,14 @@ pub enum Document {
     Record,
     Simulate,
     Accuracy,
+    History,
+    Report,
     ConfigCheck,
     Hook,
 }
 
 /// Kind, its name in `schema.json`, its number.
-pub const TABLE: [(Document, &str, u32); 23] = [
+pub const TABLE: [(Document, &str, u32); 25] = [
     (Document::Status, "status", 1),
     (Document::Models, "models", 1),
     (Document::Components, "components", 1),
@@ -56,6 +58,8 @@ pub const TABLE: [(Document, &str, u32); 23] = [
     (Document::Record, "record", 1),
     (Document::Simulate, "simulate", 1),
     (Document::Accuracy, "accuracy", 1),
+    (Document::History, "history", 1),
+    (Document::Report, "report", 1),
     (Document::ConfigCheck, "config_check", 1),
     (Document::Hook, "hook", crate::act::hooks::SCHEMA_VERSION),
 ];
