@@ -10,6 +10,7 @@ mod completions;
 mod components;
 pub mod config;
 pub mod dashboard;
+pub mod doctor;
 mod engaged;
 mod events;
 pub mod exit;
@@ -109,6 +110,8 @@ enum Command {
     Simulate(simulate::Args),
     /// How forecasts and footprints turned out on this machine
     Accuracy(accuracy::Args),
+    /// Whether all is well here, and the line that mends what is not
+    Doctor(doctor::Args),
     /// The config: write one, show it, check it
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -119,7 +122,7 @@ enum Command {
 const AFTER_HELP: &str = "\
 Without a command the dashboard opens. Try it without Ollama: plimsoll --demo
 Exit codes: 0 done or normal, 1 failed, 2 usage or config, 10 warning,
-11 critical, 12 emergency, 20 to 24 the verdicts of fit";
+11 critical, 12 emergency, 20 to 24 the verdicts of fit, 30 and 31 of doctor";
 
 /// What every command is given.
 pub struct Context {
@@ -196,6 +199,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
         Some(Command::Accuracy(args)) => accuracy::run(&args, &context, &mut out),
+        Some(Command::Doctor(args)) => doctor::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)
         }

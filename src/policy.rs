@@ -4,6 +4,7 @@
 //! No I/O, no clock: the past is a value passed in and returned.
 
 pub mod budget;
+pub mod doctor;
 pub mod fit;
 pub mod guard;
 pub mod level;
