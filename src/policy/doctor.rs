@@ -10,9 +10,6 @@ mod sensors;
 mod server;
 mod setup;
 
-#[cfg(test)]
-mod tests;
-
 use crate::domain::fit::ServerEra;
 use crate::domain::snapshot::{Place, RuntimeState, RuntimeView};
 use crate::domain::{Bytes, Finding, Fits, Sample, Severity, Snapshot, Survey};

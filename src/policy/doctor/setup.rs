@@ -66,15 +66,20 @@ fn history_disk(scene: &Scene<'_>) -> Finding {
 fn notes(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     let check = Check::ConfigNotes;
     let config = &scene.survey.config;
-    if config.notes.is_empty() {
+    // That is a check of its own.
+    let of_writers = config.writers.as_ref().map(|(found, _)| found.as_str());
+    let notes: Vec<&String> = (config.notes.iter())
+        .filter(|note| of_writers.is_none_or(|found| !note.starts_with(found)))
+        .collect();
+    if notes.is_empty() {
         found.push(match &config.file {
             Some(file) => check.ok(file),
             None => check.ok("there is no file, and the defaults hold"),
         });
     }
-    found.extend(config.notes.iter().map(|note| {
+    found.extend(notes.into_iter().map(|note| {
         check
-            .warning(note)
+            .warning(note.as_str())
             .why("something is not as its writer meant it")
             .mend("plimsoll config check")
     }));
