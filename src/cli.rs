@@ -3,6 +3,7 @@
 //! One file a subcommand; each writes to the `out` it is given.
 
 mod accuracy;
+mod advise;
 mod agree;
 mod carry;
 mod cleanup;
@@ -112,6 +113,8 @@ enum Command {
     Accuracy(accuracy::Args),
     /// Whether all is well here, and the line that mends what is not
     Doctor(doctor::Args),
+    /// Settings of the model server for this machine, and what each saves
+    Advise(advise::Args),
     /// The config: write one, show it, check it
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -200,6 +203,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
         Some(Command::Accuracy(args)) => accuracy::run(&args, &context, &mut out),
         Some(Command::Doctor(args)) => doctor::run(&args, &context, &mut out),
+        Some(Command::Advise(args)) => advise::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)
         }

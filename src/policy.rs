@@ -3,6 +3,7 @@
 //!
 //! No I/O, no clock: the past is a value passed in and returned.
 
+pub mod advice;
 pub mod budget;
 pub mod doctor;
 pub mod fit;

@@ -214,13 +214,15 @@ impl Finding {
 }
 
 /// A setting of another program, with what it should be here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
     /// `OLLAMA_KV_CACHE_TYPE`
     pub setting: &'static str,
     pub kind: SettingKind,
-    /// As it is set, where that can be seen; cleaned.
+    /// As it is set; cleaned. `None`: it is not, or that cannot be seen.
     pub now: Option<String>,
+    /// It could be seen whether it is set.
+    pub is_known: bool,
     /// `None`: it is best left as it is, unset.
     pub value: Option<String>,
     pub reason: String,
@@ -231,9 +233,8 @@ pub struct Advice {
 }
 
 /// Bytes, and what they were computed for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saving {
-    #[serde(rename = "saves_bytes")]
     pub bytes: Bytes,
     /// `qwen2.5:7b at 8192 tokens, f16 against q8_0`
     pub of: String,
@@ -247,6 +248,8 @@ pub enum SettingKind {
     Server,
     /// A variable in the environment of other programs.
     Program,
+    /// A parameter of a model, set where it is made.
+    Model,
     /// A parameter of a Mac's kernel.
     Sysctl,
 }

@@ -14,6 +14,8 @@ pub struct Survey {
     pub is_root: bool,
     /// A demo or a recording: nothing here is of this machine.
     pub is_simulated: bool,
+    /// Processors this program may use.
+    pub cores: Option<u32>,
     /// Every process of a model server that the snapshot knows.
     pub servers: Vec<ServerSurvey>,
     /// Runners whose memory can be measured exactly, and whether they can be

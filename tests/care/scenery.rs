@@ -103,6 +103,7 @@ fn survey() -> Survey {
         is_mac: false,
         is_root: false,
         is_simulated: false,
+        cores: Some(8),
         servers: vec![server(900, unit())],
         runners: vec![RunnerSurvey { key: key(4100), measures: Ok(()), may_signal: true }],
         watchers: Ok(Vec::new()),
