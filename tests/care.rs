@@ -4,12 +4,16 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "care/advice.rs"]
+mod advice;
 #[path = "care/commands.rs"]
 mod commands;
 #[path = "support/fake_child.rs"]
 mod fake_child;
 #[path = "care/findings.rs"]
 mod findings;
+#[path = "care/forms.rs"]
+mod forms;
 #[path = "support/json_shape.rs"]
 mod json_shape;
 #[path = "support/ollama.rs"]

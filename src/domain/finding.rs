@@ -223,7 +223,7 @@ pub struct Advice {
     pub now: Option<String>,
     /// It could be seen whether it is set.
     pub is_known: bool,
-    /// `None`: it is best left as it is, unset.
+    /// `None`: left as it is where `is_so`, else nothing is advised.
     pub value: Option<String>,
     pub reason: String,
     /// What it saves here, and of what; `None` where that cannot be computed.

@@ -117,6 +117,18 @@ impl Advising<'_, '_> {
         Some(FitQuestion::plain(self.subject.as_ref()?.model.clone()))
     }
 
+    /// To be left as it is; `same` says that in our own words, where it is set.
+    fn left(&self, setting: &'static str, same: Option<String>, reason: String) -> Advice {
+        let same = same.filter(|_| self.now(setting).value.is_some());
+        Advice { is_so: true, ..self.on_server(setting, same, reason) }
+    }
+
+    /// Nothing can be said of it.
+    fn unknown(&self, setting: &'static str) -> Advice {
+        let reason = "no model is known that it could be worked out with".to_owned();
+        Advice { is_so: false, ..self.on_server(setting, None, reason) }
+    }
+
     /// An advice on a variable of the server.
     fn on_server(&self, setting: &'static str, value: Option<String>, reason: String) -> Advice {
         let now = self.now(setting);

@@ -13,7 +13,7 @@ pub fn file(told: &Told<'_>) -> String {
     );
     for (advice, value) in told.settings(SettingKind::Server) {
         let reason = comment(&advice.reason);
-        file += &format!("      # {reason}.\n      {}: {}\n", advice.setting, quoted(value));
+        file += &format!("      # {reason}\n      {}: {}\n", advice.setting, quoted(value));
     }
     file
 }

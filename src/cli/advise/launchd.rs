@@ -16,13 +16,12 @@ pub fn file(told: &Told<'_>) -> String {
     for kind in [SettingKind::Server, SettingKind::Program] {
         for (advice, value) in told.settings(kind) {
             let reason = comment(&advice.reason);
-            file +=
-                &format!("# {reason}.\nlaunchctl setenv {} {}\n", advice.setting, quoted(value));
+            file += &format!("# {reason}\nlaunchctl setenv {} {}\n", advice.setting, quoted(value));
         }
     }
     for (advice, value) in told.settings(SettingKind::Sysctl) {
         let (reason, value) = (comment(&advice.reason), quoted(value));
-        file += &format!("# {reason}.\nsudo sysctl {}={value}\n", advice.setting);
+        file += &format!("# {reason}\nsudo sysctl {}={value}\n", advice.setting);
     }
     file
 }

@@ -13,7 +13,7 @@ pub fn file(told: &Told<'_>) -> String {
     for kind in [SettingKind::Server, SettingKind::Program] {
         for (advice, value) in told.settings(kind) {
             let reason = comment(&advice.reason);
-            file += &format!("# {reason}.\nexport {}={}\n", advice.setting, quoted(value));
+            file += &format!("# {reason}\nexport {}={}\n", advice.setting, quoted(value));
         }
     }
     file

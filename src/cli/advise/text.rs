@@ -35,10 +35,10 @@ pub fn write(told: &Told<'_>, columns: Option<usize>, out: &mut dyn Write) -> io
     }
     writeln!(out)?;
     let with = match &told.advised.subject {
-        Some(subject) => format!("{}, {}", subject.model, subject.why),
+        Some(subject) => format!("savings are those of {}, {}", subject.model, subject.why),
         None => "no model is known here, so nothing is said of what models would save".to_owned(),
     };
-    fact(out, ("worked out", &format!(" with {with}")), columns)?;
+    fact(out, ("basis", &with), columns)?;
     let how = format!("plimsoll advise --for {}", told.fits_here.word());
     fact(out, ("to paste", &how), columns)
 }
@@ -52,7 +52,7 @@ fn row(advice: &Advice) -> Vec<String> {
     let advised = match (&advice.value, advice.is_so) {
         (_, true) => "as it is".to_owned(),
         (Some(value), false) => value.clone(),
-        (None, false) => "unset".to_owned(),
+        (None, false) => "-".to_owned(),
     };
     let saves = advice.saves.as_ref().map(|saving| saving.bytes.to_string());
     vec![advice.setting.to_owned(), now, advised, saves.unwrap_or_else(|| "-".to_owned())]

@@ -23,8 +23,9 @@ pub fn keep_alive(advising: &Advising<'_, '_>) -> Advice {
     let holds = advising
         .subject
         .as_ref()
-        .map(|subject| format!("{} of {}", subject.fit.need.bytes(), subject.model.short()));
-    let what = holds.unwrap_or_else(|| "a model's memory".to_owned());
+        .map(|subject| format!("; {} takes {}", subject.model.short(), subject.fit.need.bytes()));
+    let holds = holds.unwrap_or_default();
+    let seconds = advising.now(name).value.as_deref().and_then(seconds);
     let value = match total {
         total if total <= VERY_SMALL => Some("30s"),
         total if total <= SMALL => Some("2m"),
@@ -32,22 +33,19 @@ pub fn keep_alive(advising: &Advising<'_, '_>) -> Advice {
     };
     let Some(value) = value else {
         let now = advising.now(name).value;
-        let is_endless = now.as_deref().is_some_and(|value| value.trim().starts_with('-'));
-        if is_endless {
-            let reason = format!("{what} would never come back by itself");
+        if now.as_deref().is_some_and(|value| value.trim().starts_with('-')) {
+            let reason = format!("a model would never give back what it takes{holds}");
             return advising.on_server(name, Some("5m".to_owned()), reason);
         }
         let reason = "with so much memory the usual five minutes spare loads".to_owned();
-        let mut advice = advising.on_server(name, now, reason);
-        advice.is_so = true;
-        return advice;
+        return advising.left(name, seconds.map(|seconds| format!("{seconds}s")), reason);
     };
-    let reason = format!("{what} come back so soon after the last use, instead of after 5 min");
-    let mut advice = advising.on_server(name, Some(value.to_owned()), reason);
+    let reason = format!("a model gives back what it takes so soon, not after five minutes{holds}");
     // Shorter is as good.
-    let seconds = advice.now.as_deref().and_then(seconds);
-    advice.is_so |= seconds.zip(self::seconds(value)).is_some_and(|(now, most)| now <= most);
-    advice
+    match seconds.filter(|seconds| Some(*seconds) <= self::seconds(value)) {
+        Some(seconds) => advising.left(name, Some(format!("{seconds}s")), reason),
+        None => advising.on_server(name, Some(value.to_owned()), reason),
+    }
 }
 
 /// `90`, `30s`, `2m`, `1h30m`; negative, or anything else, is none.
@@ -78,10 +76,7 @@ pub fn prompt_cache(advising: &Advising<'_, '_>) -> Advice {
     let name = "LLAMA_ARG_CACHE_RAM";
     if advising.era() == ServerEra::OllamaRunner {
         let reason = "runners of this version keep no cache of prompts".to_owned();
-        let now = advising.now(name).value;
-        let mut advice = advising.on_server(name, now, reason);
-        advice.is_so = true;
-        return advice;
+        return advising.left(name, None, reason);
     }
     let total = advising.total();
     let mib: u64 = match total {
@@ -93,14 +88,13 @@ pub fn prompt_cache(advising: &Advising<'_, '_>) -> Advice {
     let reason = "in MiB for each model; it is never reported, and the default is 8192".to_owned();
     let set = advising.number(name).and_then(|set| u64::try_from(set).ok());
     if total >= LARGE && advising.now(name).value.is_none() {
-        let mut advice =
-            advising.on_server(name, None, "the default of 8 GiB a model has room here".to_owned());
-        advice.is_so = true;
-        return advice;
+        return advising.left(name, None, "the default of 8 GiB a model has room here".to_owned());
+    }
+    // Tighter is as good.
+    if let Some(set) = set.filter(|set| *set <= mib) {
+        return advising.left(name, Some(set.to_string()), reason);
     }
     let mut advice = advising.on_server(name, Some(mib.to_string()), reason);
-    // Tighter is as good.
-    advice.is_so |= set.is_some_and(|set| set <= mib);
     let most = match (advice.now.is_some(), set) {
         (true, Some(set)) => Some(Bytes::mib(set)),
         // No bound at all: nobody knows how much.

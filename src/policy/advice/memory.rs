@@ -19,23 +19,17 @@ const WORTH_PERCENT: f64 = 1.0;
 pub fn context(advising: &mut Advising<'_, '_>) -> (Advice, Option<u64>) {
     let name = "OLLAMA_CONTEXT_LENGTH";
     let (Some(subject), Some(plain)) = (advising.subject.clone(), advising.plain()) else {
-        let reason = "no model is known that it could be worked out with".to_owned();
-        let now = advising.now(name).value;
-        let mut advice = advising.on_server(name, now, reason);
-        advice.is_so = true;
-        return (advice, None);
+        return (advising.unknown(name), None);
     };
     let present = subject.fit.settings.context;
     let model = subject.model.short();
     if is_comfortable(&subject.fit) {
-        let is_set = advising.now(name).value;
         let reason = format!(
             "{model} takes {} at {present} tokens and leaves room; more is asked for with a load",
             subject.fit.need.bytes()
         );
-        let mut advice = advising.on_server(name, is_set, reason);
-        advice.is_so = true;
-        return (advice, Some(present));
+        let same = advising.number(name).map(|number| number.to_string());
+        return (advising.left(name, same, reason), Some(present));
     }
     let at = |context| FitQuestion { context: Some(context), parallel: Some(1), ..plain.clone() };
     let shorter = CONTEXTS.into_iter().filter(|context| *context < present);
@@ -80,24 +74,24 @@ pub fn max_loaded(advising: &Advising<'_, '_>) -> Advice {
     let room = if one_model { 1 } else { together.max(1) };
     if !one_model && (largest.is_empty() || room >= largest.len().min(LOADED_BY_DEFAULT)) {
         let reason = match largest.len() {
-            0 => "no model is known that it could be worked out with".to_owned(),
+            0 => return advising.unknown(name),
             1 => "one model is installed that fits at all".to_owned(),
             _ => format!("the {room} largest fit together; Ollama loads up to three"),
         };
-        let now = advising.now(name).value;
-        let mut advice = advising.on_server(name, now, reason);
-        advice.is_so = true;
-        return advice;
+        let same = advising.number(name).map(|number| number.to_string());
+        return advising.left(name, same, reason);
     }
     let reason = match one_model {
         true => "the rules of this machine want one model at a time".to_owned(),
         false => format!("no more than {room} of the largest fit together in {ever}"),
     };
     let mut advice = advising.on_server(name, Some(room.to_string()), reason);
-    let others: Vec<&&Fit> = largest.iter().take(LOADED_BY_DEFAULT).skip(room).collect();
+    let set = advising.number(name).and_then(|set| usize::try_from(set).ok());
+    let now = set.filter(|set| *set > 0).unwrap_or(LOADED_BY_DEFAULT);
+    let others: Vec<&&Fit> = largest.iter().take(now).skip(room).collect();
     let bytes: Bytes = others.iter().map(|fit| fit.need.bytes()).sum();
     let names: Vec<&str> = others.iter().map(|fit| fit.model.short()).collect();
-    let of = format!("{} not loaded beside the largest", names.join(" and "));
+    let of = format!("at most, {} not loaded beside the largest", names.join(" and "));
     advice.saves = (!bytes.is_zero() && !advice.is_so).then_some(Saving { bytes, of });
     advice
 }
@@ -122,8 +116,7 @@ pub fn parallel(advising: &mut Advising<'_, '_>, context: Option<u64>) -> Advice
     };
     let is_ample = present.as_ref().is_some_and(is_comfortable);
     if slots > 1 && is_ample {
-        let now = advising.now(name).value;
-        return advising.on_server(name, now, format!("{each}; {slots} fit here"));
+        return advising.left(name, Some(slots.to_string()), format!("{each}; {slots} fit here"));
     }
     let mut advice = advising.on_server(name, Some("1".to_owned()), each);
     // One is the server's own since 0.9.7.
@@ -147,19 +140,13 @@ pub fn cache_type(advising: &mut Advising<'_, '_>, context: Option<u64>) -> [Adv
         advising.fit(FitQuestion { kv_type: Some(kv_type), ..question })
     };
     let (now, eight) = (at(present), at(KvType::Q8_0));
-    let leave = |advising: &Advising<'_, '_>, setting, reason: &str| {
-        let value = advising.now(setting).value;
-        let mut advice = advising.on_server(setting, value, reason.to_owned());
-        advice.is_so = true;
-        advice
-    };
     if present.bytes_per_32() <= KvType::Q8_0.bytes_per_32() {
-        let first = leave(advising, name, "the cache takes half of f16, or less, already");
+        let reason = "the cache takes half of f16, or less, already".to_owned();
+        let first = advising.left(name, Some(present.word().to_owned()), reason);
         return [first, flash_attention(advising)];
     }
     let (Some(now), Some(eight), Some(subject)) = (now, eight, advising.subject.clone()) else {
-        let none = "no model is known that it could be worked out with";
-        return [leave(advising, name, none), leave(advising, flash, none)];
+        return [advising.unknown(name), advising.unknown(flash)];
     };
     let model = subject.model.short();
     let of = format!("{model} at {} tokens, {} against q8_0", now.settings.context, present.word());
@@ -168,8 +155,9 @@ pub fn cache_type(advising: &mut Advising<'_, '_>, context: Option<u64>) -> [Adv
     let is_worth = bytes >= now.budget.ever.at(Percent::new(WORTH_PERCENT));
     if !is_worth {
         let little = format!("q8_0 would save {bytes} with {model}: not worth what it loses");
-        let flash = leave(advising, flash, "auto turns it on where a model can do it");
-        return [leave(advising, name, &little), flash];
+        let auto = "by itself it is on where a model can do it".to_owned();
+        let same = Some(present.word().to_owned());
+        return [advising.left(name, same, little), advising.left(flash, None, auto)];
     }
     let reason = "half the cache for a loss that is hard to notice; where a model cannot do it, \
         f16 is used";
