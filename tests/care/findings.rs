@@ -48,7 +48,7 @@ fn orphan() -> Component {
 type Spoil = fn(&mut Scenery);
 
 /// Check, how bad, what is spoilt.
-const SPOILT: [(Check, Severity, Spoil); 57] = {
+const SPOILT: [(Check, Severity, Spoil); 58] = {
     use Severity::{Error, Note, Warning};
     [
         (Check::ServerReachable, Error, |s| {
@@ -72,6 +72,7 @@ const SPOILT: [(Check, Severity, Spoil); 57] = {
         (Check::ServerExposed, Warning, |s| s.set("OLLAMA_HOST", "0.0.0.0")),
         (Check::ServerExposed, Warning, |s| s.set("OLLAMA_HOST", "http://[::]:11434/x")),
         (Check::ServerExposed, Warning, |s| s.set("OLLAMA_HOST", "192.168.0.7:80")),
+        (Check::ServerExposed, Warning, |s| s.set("OLLAMA_HOST", "127.example.org")),
         (Check::ServerExposed, Note, |s| {
             s.set("OLLAMA_HOST", "0.0.0.0:11434");
             s.survey.servers[0].housing = Ok(container(Some(Bytes::gib(8))));

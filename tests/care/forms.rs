@@ -40,13 +40,16 @@ fn its_json_keeps_its_shape() {
     insta::assert_snapshot!("advise_shape", shape(&advised, 0));
     let cache = setting(&advised, "OLLAMA_KV_CACHE_TYPE");
     assert_eq!(cache["advised"], json!("q8_0"));
-    // The same figure as that of `fit`.
+    // The figures of `fit`.
     let model = advised["model"].as_str().unwrap();
-    let fit = home.run(&["fit", model, "--demo", "--json"]);
-    let fit: Value = serde_json::from_str(&fit.out).unwrap();
-    let saved = fit["need"]["q8_0_saves_bytes"].as_u64().or(fit["q8_0_saves_bytes"].as_u64());
-    assert_eq!(cache["saves_bytes"].as_u64(), saved, "{fit}");
-    assert!(saved.is_some());
+    let parts = |kv_type: &str| -> u64 {
+        let fit = home.run(&["fit", model, "--kv", kv_type, "--demo", "--json"]);
+        let fit: Value = serde_json::from_str(&fit.out).unwrap();
+        let parts = ["weights", "kv", "state", "compute", "vision", "overhead"];
+        let bytes = |part| fit["need"][format!("{part}_bytes")].as_u64().unwrap();
+        parts.into_iter().map(bytes).sum()
+    };
+    assert_eq!(cache["saves_bytes"].as_u64(), Some(parts("f16") - parts("q8_0")));
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! The model server: whether it answers, its version, its process, who can
 //! reach it, and how long it keeps what it has loaded.
 
-use std::net::IpAddr;
-
 use crate::domain::fit::ServerEra;
 use crate::domain::snapshot::RuntimeState;
 use crate::domain::survey::{Housing, ServerSurvey};
@@ -234,10 +232,12 @@ fn is_loopback(host: &str) -> bool {
     let host = host.trim().trim_matches(['"', '\'']).trim();
     let host = host.split_once("://").map_or(host, |(_, rest)| rest);
     let host = host.split('/').next().unwrap_or_default();
+    let is_of_address = |c: char| c.is_ascii_digit() || c == '.';
     let is_loopback = |address: &str| {
         address.is_empty()
             || address == "localhost"
-            || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+            || address == "::1"
+            || address.starts_with("127.") && address.chars().all(is_of_address)
     };
     let bare = host.trim_start_matches('[').split(']').next().unwrap_or_default();
     let without_port = host.rsplit_once(':').map_or(host, |(before, _)| before);
