@@ -12,18 +12,23 @@ mod components;
 pub mod config;
 pub mod dashboard;
 pub mod doctor;
+pub mod document;
 mod engaged;
 mod events;
 pub mod exit;
 mod facts;
 mod fit;
+mod fitted;
 pub mod flags;
 mod following;
 pub mod guard;
+pub mod help;
 mod keep;
 mod load;
 mod look;
+mod man;
 mod models;
+mod names;
 mod progress;
 mod recommend;
 pub mod record;
@@ -40,7 +45,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::assemble::Source;
 use crate::config::{Flags, LoadedConfig, Surroundings};
@@ -120,6 +125,8 @@ enum Command {
     Config(ConfigCommand),
     /// A script that completes commands and flags in a shell
     Completions(completions::Args),
+    /// Man pages, made from the commands there are
+    Man(man::Args),
 }
 
 const AFTER_HELP: &str = "\
@@ -138,6 +145,12 @@ impl Context {
     pub fn config(&self) -> Result<LoadedConfig> {
         Ok(crate::config::load(&self.flags, &self.surroundings)?)
     }
+}
+
+/// The commands and flags there are: for man pages, and for tests that are to
+/// miss none.
+pub fn command() -> clap::Command {
+    Line::command()
 }
 
 /// Runs what was typed.
@@ -196,6 +209,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Priority(args)) => standing::priority(&args, &context, &mut out),
         Some(Command::Cleanup(args)) => cleanup::run(&args, &context, &mut out),
         Some(Command::Completions(args)) => completions::run::<Line>(&args, &mut out),
+        Some(Command::Man(args)) => man::run::<Line>(&args, &mut out),
         Some(Command::Recommend(args)) => recommend::run(&args, &context, &mut out),
         Some(Command::Guard(args)) => guard::run(&args, &context, &mut out),
         Some(Command::Service(command)) => service::run(&command, &context, &mut out),

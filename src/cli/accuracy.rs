@@ -17,7 +17,8 @@ use crate::store::{FILE, Store};
 
 use super::Context;
 use super::exit::{ExitCode, WrongUsage};
-use super::facts::write_json;
+use super::facts::{columns, write_json};
+use super::fitted::Fitted;
 use json::Report;
 
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     if args.json {
         write_json(out, &report)?;
     } else {
-        text::write(&report, out)?;
+        text::write(&report, &mut Fitted::new(out, columns(context)))?;
     }
     out.flush()?;
     Ok(ExitCode::Done)

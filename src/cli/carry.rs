@@ -1,7 +1,7 @@
 //! A plan on its way: shown first, agreed to, carried out by an engine, and
 //! followed until the outcome of each step is known.
 
-mod json;
+pub(super) mod json;
 mod text;
 
 use std::io::{IsTerminal, Write};

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use clap::builder::TypedValueParser;
 use serde::Serialize;
 
 use crate::assemble::Source;
@@ -16,12 +17,14 @@ use crate::engine::link::{Attention, Command, Link, Reply};
 use crate::store::{FILE, Store};
 
 use super::Context;
+use super::document::Document;
 use super::exit::{ExitCode, WrongUsage};
-use super::facts::{cell, columns, write_json};
+use super::facts::{cell, columns, write_json, write_json_line};
 use super::following::{Following, Turn};
 use super::guard::lines::Lines;
 use super::look::{answer, answers_something_else, attached, may_attach};
-use super::status::json::{EventStatus, SCHEMA_VERSION};
+use super::names::one_of;
+use super::status::json::EventStatus;
 
 /// As many as an engine hands out at once.
 const PAGE: usize = 500;
@@ -41,10 +44,10 @@ pub struct Args {
     #[arg(long, value_name = "WHEN", value_parser = since)]
     since: Option<Since>,
     /// Changes of the level alone that reach or leave this one or a worse one
-    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    #[arg(long, value_name = "LEVEL", value_parser = level())]
     level: Option<Level>,
-    /// level, action, oom_kill, runtime, model or note; may be repeated
-    #[arg(long = "kind", value_name = "KIND", value_parser = kind)]
+    /// Of this kind alone; may be repeated
+    #[arg(long = "kind", value_name = "KIND", value_parser = one_of(&EventKind::ALL, EventKind::id))]
     kinds: Vec<EventKind>,
     /// Go on with what happens, until Ctrl-C
     #[arg(long)]
@@ -74,15 +77,8 @@ fn since(text: &str) -> Result<Since, &'static str> {
 }
 
 /// A level by its word, for flags.
-pub fn level(text: &str) -> Result<Level, &'static str> {
-    let found = Level::ALL.into_iter().find(|level| level.word() == text);
-    found.ok_or("accepted are normal, warning, critical, emergency")
-}
-
-fn kind(text: &str) -> Result<EventKind, &'static str> {
-    let text = text.replace(['_', '-'], " ");
-    let found = EventKind::ALL.into_iter().find(|kind| kind.word() == text);
-    found.ok_or("accepted are level, action, oom_kill, runtime, model, note")
+pub fn level() -> impl TypedValueParser<Value = Level> {
+    one_of(&Level::ALL, Level::word)
 }
 
 impl Args {
@@ -146,7 +142,7 @@ async fn list(
     events.retain(|event| args.wants(event));
     if args.json {
         let events = events.iter().map(EventStatus::of).collect();
-        write_json(out, &Json { schema_version: SCHEMA_VERSION, events })?;
+        write_json(out, &Json { schema_version: Document::Events.version(), events })?;
     } else {
         for event in &events {
             write_text(event, columns(context), out)?;
@@ -262,9 +258,8 @@ fn write_text(event: &Event, columns: Option<usize>, out: &mut dyn Write) -> io:
 fn write_line(event: &Event, first_own: Option<u64>, out: &mut dyn Write) -> io::Result<()> {
     let EventStatus { seq, time, kind, text } = EventStatus::of(event);
     let seq = first_own.is_none_or(|first| seq < first).then_some(seq);
-    let line = LineJson { schema_version: SCHEMA_VERSION, seq, time, kind, text };
-    serde_json::to_writer(&mut *out, &line)?;
-    writeln!(out)
+    let line = LineJson { schema_version: Document::EventLine.version(), seq, time, kind, text };
+    write_json_line(out, &line)
 }
 
 #[cfg(test)]

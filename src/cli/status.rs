@@ -12,7 +12,8 @@ use anyhow::Result;
 
 use super::Context;
 use super::exit::ExitCode;
-use super::facts::write_json;
+use super::facts::{columns, write_json};
+use super::fitted::Fitted;
 use super::look::{Glance, see};
 
 #[derive(Debug, clap::Args)]
@@ -33,7 +34,7 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     if args.json {
         write_json(out, &json::Status::of(&snapshot))?;
     } else {
-        text::write(&snapshot, out)?;
+        text::write(&snapshot, &mut Fitted::new(out, columns(context)))?;
     }
     out.flush()?;
     Ok(ExitCode::from(snapshot.level.level))

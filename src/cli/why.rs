@@ -14,10 +14,11 @@ use crate::domain::{Moment, Wall};
 use crate::engine::link::{Attention, Command, Reply};
 
 use super::Context;
+use super::document::Document;
 use super::exit::ExitCode;
 use super::facts::{columns, fact, write_json};
 use super::look::{Glance, Looking, answers_something_else, server_is_known};
-use super::status::json::{SCHEMA_VERSION, SetBy};
+use super::status::json::SetBy;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -139,7 +140,7 @@ impl Json {
             is_enough: help.is_enough,
         };
         Json {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Why.version(),
             time: at.wall,
             basis,
             level: why.level,

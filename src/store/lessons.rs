@@ -160,11 +160,13 @@ pub(super) fn restore(connection: &Connection, restored: &mut Restored) -> rusql
     if super::schema::version(connection)? < SINCE {
         return Ok(());
     }
-    restored.loads = newest(connection, &LOADS, "''", |_, body| serde_json::from_str(body).ok())?;
-    restored.forecasts =
-        newest(connection, &FORECASTS, "''", |_, body| serde_json::from_str(body).ok())?;
+    restored.loads =
+        newest(connection, &LOADS, "''", |_, body| serde_json::from_slice(body.as_bytes()).ok())?;
+    restored.forecasts = newest(connection, &FORECASTS, "''", |_, body| {
+        serde_json::from_slice(body.as_bytes()).ok()
+    })?;
     restored.details = newest(connection, &DETAILS, "digest", |digest, body| {
-        Some((digest.to_owned(), serde_json::from_str(body).ok()?))
+        Some((digest.to_owned(), serde_json::from_slice(body.as_bytes()).ok()?))
     })?;
     Ok(())
 }

@@ -249,7 +249,7 @@ fn debts(connection: &Connection) -> rusqlite::Result<Vec<Debt>> {
         connection.prepare("SELECT body FROM debts ORDER BY component, undo, target")?;
     let bodies = statement.query_map([], |row| row.get::<_, String>(0))?;
     let read = |body: rusqlite::Result<String>| {
-        body.map(|body| serde_json::from_str::<Debt>(&body).ok()).transpose()
+        body.map(|body| serde_json::from_slice::<Debt>(body.as_bytes()).ok()).transpose()
     };
     bodies.filter_map(read).collect()
 }
@@ -269,7 +269,7 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let seq = number(row, 0)?;
     let body: String = row.get(2)?;
-    Ok(match serde_json::from_str::<Event>(&body) {
+    Ok(match serde_json::from_slice::<Event>(body.as_bytes()) {
         Ok(event) => Event { seq, ..event },
         Err(fault) => Event {
             seq,

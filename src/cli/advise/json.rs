@@ -3,13 +3,11 @@
 
 use serde::Serialize;
 
+use crate::cli::document::Document;
 use crate::domain::Wall;
 use crate::domain::finding::{Advice, SettingKind};
 
 use super::{Target, Told};
-
-/// Raised when a field changes its meaning or goes.
-const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Debug, Serialize)]
 pub struct Advise<'a> {
@@ -44,7 +42,7 @@ impl<'a> Advise<'a> {
     pub fn of(told: &'a Told<'a>) -> Self {
         let subject = told.advised.subject.as_ref();
         Advise {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Advise.version(),
             time: told.snapshot.at.wall,
             profile: &told.snapshot.profile.name,
             fits_here: told.fits_here,

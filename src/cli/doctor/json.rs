@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::cli::document::Document;
 use crate::domain::process::{Process, RunnerProgram};
 use crate::domain::snapshot::{Place, RuntimeView};
 use crate::domain::survey::{Housing, ServerSurvey};
@@ -10,9 +11,6 @@ use crate::domain::{Finding, ProcessRole, Severity, Snapshot, Wall};
 use crate::policy::doctor::worst;
 
 use super::Examined;
-
-/// Raised when a field changes its meaning or goes.
-const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Debug, Serialize)]
 pub struct Doctor<'a> {
@@ -60,7 +58,7 @@ impl<'a> Doctor<'a> {
         let Examined { snapshot, survey, findings } = examined;
         let process = survey.server();
         Doctor {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Doctor.version(),
             time: snapshot.at.wall,
             worst: worst(findings),
             server: snapshot.runtimes.first().map(|view| server(view, process)),

@@ -13,6 +13,9 @@ const ORDER: [Severity; 5] =
 /// The column of severities, as wide as that of facts.
 const SEVERITY: usize = 10;
 
+/// Between a line that mends and what is to be known of it.
+const REMARK: &str = "   # ";
+
 pub fn write(findings: &[Finding], columns: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     for severity in ORDER {
         for finding in findings.iter().filter(|finding| finding.severity == severity) {
@@ -36,8 +39,12 @@ fn whole(finding: &Finding, columns: Option<usize>, out: &mut dyn Write) -> io::
         fact(out, ("", why), columns)?;
     }
     if let Some(mend) = &finding.mend {
+        let (line, remark) = mend.split_once(REMARK).unwrap_or((mend, ""));
         // Not broken, so that it can be copied: the terminal wraps it.
-        writeln!(out, "{:SEVERITY$}{mend}", "")?;
+        writeln!(out, "{:SEVERITY$}{}", "", line.trim_end())?;
+        if !remark.is_empty() {
+            fact(out, ("", &format!("# {remark}")), columns)?;
+        }
     }
     Ok(())
 }
@@ -80,7 +87,10 @@ mod tests {
     fn some() -> Vec<Finding> {
         vec![
             Check::ServerVersion.ok("0.33.0"),
-            Check::SwapMissing.warning("there is no swap").why("it stands still").mend("swapon x"),
+            Check::SwapMissing
+                .warning("there is no swap")
+                .why("it stands still")
+                .mend("swapon x   # as root, that is"),
             Check::ServerReachable.error("it does not answer"),
         ]
     }
@@ -100,6 +110,7 @@ warning   swap-missing: there is no
           swap
           it stands still
           swapon x
+          # as root, that is
 ok        server-version: 0.33.0
 1 error, 1 warning, 1 ok
 ";
@@ -110,7 +121,7 @@ ok        server-version: 0.33.0
     fn piped_a_finding_is_a_line() {
         let expected = "\
 error     server-reachable: it does not answer
-warning   swap-missing: there is no swap; it stands still; mend: swapon x
+warning   swap-missing: there is no swap; it stands still; mend: swapon x   # as root, that is
 ok        server-version: 0.33.0
 ";
         assert_eq!(said(None), expected);

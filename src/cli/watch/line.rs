@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use crate::cli::facts::write_json_line;
 use crate::cli::status::json::{EventStatus, Status};
 use crate::domain::level::Headroom;
 use crate::domain::pattern::matches;
@@ -85,8 +86,7 @@ pub fn json(
     if let Some(pattern) = pattern {
         status.components.retain(|one| is_match(pattern, &one.id, &one.name));
     }
-    serde_json::to_writer(&mut *out, &status)?;
-    writeln!(out)
+    write_json_line(out, &status)
 }
 
 /// What matters first: a narrow terminal shows no more.

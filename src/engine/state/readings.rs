@@ -217,7 +217,8 @@ impl State {
     fn follow_level(&mut self) {
         let Some(sample) = self.readings.last.clone() else { return };
         let signals = signals::read(&sample, &self.readings.rates, &self.limits);
-        let judgement = self.readings.judge.judge(&signals, &self.limits, self.now.mono);
+        // When it was so, which on a busy machine is before it is heard of.
+        let judgement = self.readings.judge.judge(&signals, &self.limits, sample.at.mono);
         self.set_level(judgement);
     }
 
