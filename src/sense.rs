@@ -13,6 +13,7 @@ pub mod mach;
 pub mod macos;
 pub mod naming;
 pub mod replay;
+pub mod survey;
 
 use std::sync::Arc;
 

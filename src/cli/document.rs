@@ -30,11 +30,13 @@ pub enum Document {
     Simulate,
     Accuracy,
     ConfigCheck,
+    Doctor,
+    Advise,
     Hook,
 }
 
 /// Kind, its name in `schema.json`, its number.
-pub const TABLE: [(Document, &str, u32); 23] = [
+pub const TABLE: [(Document, &str, u32); 25] = [
     (Document::Status, "status", 1),
     (Document::Models, "models", 1),
     (Document::Components, "components", 1),
@@ -57,6 +59,8 @@ pub const TABLE: [(Document, &str, u32); 23] = [
     (Document::Simulate, "simulate", 1),
     (Document::Accuracy, "accuracy", 1),
     (Document::ConfigCheck, "config_check", 1),
+    (Document::Doctor, "doctor", 1),
+    (Document::Advise, "advise", 1),
     (Document::Hook, "hook", crate::act::hooks::SCHEMA_VERSION),
 ];
 
