@@ -21,6 +21,7 @@ pub mod guard;
 mod keep;
 mod load;
 mod look;
+mod measure;
 mod models;
 mod progress;
 mod recommend;
@@ -107,6 +108,8 @@ enum Command {
     Record(record::Args),
     /// What the rules would have done over a recording
     Simulate(simulate::Args),
+    /// What memory does over a span of time, or while a command runs
+    Measure(measure::Args),
     /// How forecasts and footprints turned out on this machine
     Accuracy(accuracy::Args),
     /// The config: write one, show it, check it
@@ -195,6 +198,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Service(command)) => service::run(&command, &context, &mut out),
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
+        Some(Command::Measure(args)) => measure::run(&args, &context, &mut out),
         Some(Command::Accuracy(args)) => accuracy::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)
