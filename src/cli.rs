@@ -18,6 +18,7 @@ mod fit;
 pub mod flags;
 mod following;
 pub mod guard;
+mod hog;
 mod keep;
 mod load;
 mod look;
@@ -110,6 +111,8 @@ enum Command {
     Simulate(simulate::Args),
     /// What memory does over a span of time, or while a command runs
     Measure(measure::Args),
+    /// Take memory on purpose, step by step, and give it back
+    Hog(hog::Args),
     /// How forecasts and footprints turned out on this machine
     Accuracy(accuracy::Args),
     /// The config: write one, show it, check it
@@ -199,6 +202,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
         Some(Command::Measure(args)) => measure::run(&args, &context, &mut out),
+        Some(Command::Hog(args)) => hog::run(&args, &context, &mut out),
         Some(Command::Accuracy(args)) => accuracy::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)
