@@ -25,11 +25,13 @@ pub mod guard;
 pub mod help;
 mod hint;
 mod history;
+mod hog;
 mod keep;
 mod kept;
 mod load;
 mod look;
 mod man;
+mod measure;
 mod models;
 mod names;
 mod progress;
@@ -125,6 +127,10 @@ enum Command {
     Simulate(simulate::Args),
     /// The story of a day: levels, actions, what has grown
     Report(report::Args),
+    /// What memory does over a span of time, or while a command runs
+    Measure(measure::Args),
+    /// Take memory on purpose, step by step, and give it back
+    Hog(hog::Args),
     /// How forecasts and footprints turned out on this machine
     Accuracy(accuracy::Args),
     /// Whether all is well here, and the line that mends what is not
@@ -229,6 +235,8 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
         Some(Command::Report(args)) => report::run(&args, &context, &mut out),
+        Some(Command::Measure(args)) => measure::run(&args, &context, &mut out),
+        Some(Command::Hog(args)) => hog::run(&args, &context, &mut out),
         Some(Command::Accuracy(args)) => accuracy::run(&args, &context, &mut out),
         Some(Command::Doctor(args)) => doctor::run(&args, &context, &mut out),
         Some(Command::Advise(args)) => advise::run(&args, &context, &mut out),
