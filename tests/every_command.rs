@@ -17,7 +17,9 @@ use self::shell::{Home, said};
 /// A command as it is run here: in the demo, or where it changes nothing else.
 fn line(path: &str) -> Vec<&'static str> {
     let rest = match path {
-        "status" | "models" | "components" | "why" | "fit" | "recommend" => "--demo",
+        "status" | "models" | "components" | "why" | "fit" | "recommend" | "doctor" | "advise" => {
+            "--demo"
+        }
         "events" => "--follow --demo",
         "watch" => "--demo",
         "load" => "llama3.2:3b --demo",

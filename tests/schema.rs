@@ -178,6 +178,8 @@ fn the_demo_writes_what_the_schema_says() {
         ("why", &["why", "--json"]),
         ("fit_all", &["fit", "--json"]),
         ("recommend", &["recommend", "--json"]),
+        ("doctor", &["doctor", "--json"]),
+        ("advise", &["advise", "--json"]),
         ("recommend", &["recommend", "--json", "--task", "nothing"]),
         ("carried", &["unload", "--all", "--dry-run", "--json"]),
         ("carried", &["cleanup", "--dry-run", "--json"]),
@@ -267,6 +269,8 @@ fn a_machine_without_a_server_is_told_as_the_schema_says() {
     assert_eq!(status["runtimes"][0]["state"], json!("down"));
     for (definition, arguments, code) in [
         ("components", &["components", "--json"][..], 0),
+        ("doctor", &["doctor", "--json"], 31),
+        ("advise", &["advise", "--json"], 0),
         ("why", &["why", "--json"], 0),
         ("events", &["events", "--json"], 0),
         ("cleanup", &["cleanup", "--yes", "--json"], 0),
@@ -331,6 +335,10 @@ fn loaded_models_and_what_is_done_to_them_are_told_as_the_schema_says() {
     served.accepted("models", (&["models", "--json"], 0));
     served.accepted("components", (&["components", "--json"], 0));
     served.accepted("fit_all", (&["fit", "--json"], 0));
+    let doctor = served.run(&["doctor", "--json"]);
+    let doctor = accepted("doctor", (&doctor, doctor.code));
+    assert!(doctor["runners"].as_array().unwrap().len() > 1, "{doctor}");
+    served.accepted("advise", (&["advise", "--json"], 0));
     served.accepted("load", (&["load", "tiny:1b", "--json"], 0));
     let loaded = served.accepted("load", (&["load", "other:7b", "--force", "--json"], 0));
     assert_eq!((&loaded["result"], loaded["model"].is_object()), (&json!("loaded"), true));

@@ -32,11 +32,13 @@ pub enum Document {
     History,
     Report,
     ConfigCheck,
+    Doctor,
+    Advise,
     Hook,
 }
 
 /// Kind, its name in `schema.json`, its number.
-pub const TABLE: [(Document, &str, u32); 25] = [
+pub const TABLE: [(Document, &str, u32); 27] = [
     (Document::Status, "status", 1),
     (Document::Models, "models", 1),
     (Document::Components, "components", 1),
@@ -61,6 +63,8 @@ pub const TABLE: [(Document, &str, u32); 25] = [
     (Document::History, "history", 1),
     (Document::Report, "report", 1),
     (Document::ConfigCheck, "config_check", 1),
+    (Document::Doctor, "doctor", 1),
+    (Document::Advise, "advise", 1),
     (Document::Hook, "hook", crate::act::hooks::SCHEMA_VERSION),
 ];
 
