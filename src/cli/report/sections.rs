@@ -282,10 +282,10 @@ fn oom_kills(kills: &OomKills) -> Section {
 fn growers(growers: &Growers) -> Section {
     let sum = match (growers.counts, growers.list.len() as u64) {
         (0 | 1, _) => "unknown: it takes two counts, ten minutes apart".to_owned(),
-        (counts, 0) => format!("none of the largest, in {counts} counts ten minutes apart"),
+        (counts, 0) => format!("none of the largest, in {counts} counts, one in ten minutes"),
         (counts, grown) => {
             let grown = counted(grown, "of the largest has", "of the largest have");
-            format!("{grown} grown, in {counts} counts ten minutes apart")
+            format!("{grown} grown, in {counts} counts, one in ten minutes")
         }
     };
     Section {
