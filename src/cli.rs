@@ -21,7 +21,10 @@ pub mod flags;
 mod following;
 pub mod guard;
 pub mod help;
+mod hint;
+mod history;
 mod keep;
+mod kept;
 mod load;
 mod look;
 mod man;
@@ -30,6 +33,7 @@ mod names;
 mod progress;
 mod recommend;
 pub mod record;
+mod report;
 pub mod service;
 mod signals;
 mod simulate;
@@ -37,6 +41,7 @@ mod standing;
 pub mod status;
 mod unload;
 mod watch;
+mod when;
 mod why;
 
 use std::io::{self, Write};
@@ -85,8 +90,12 @@ enum Command {
     Why(why::Args),
     /// What happened, from the history, or as it happens
     Events(events::Args),
+    /// What memory was like, minute by minute
+    History(history::Args),
     /// A line for each change, or at each interval, until a level is reached
     Watch(watch::Args),
+    /// What other programs are told at this level, for shell scripts
+    Hint(hint::Args),
     /// Whether a model can be loaded now, with the arithmetic
     Fit(fit::Args),
     /// Load a model if it fits, and wait until it is loaded
@@ -112,6 +121,8 @@ enum Command {
     Record(record::Args),
     /// What the rules would have done over a recording
     Simulate(simulate::Args),
+    /// The story of a day: levels, actions, what has grown
+    Report(report::Args),
     /// How forecasts and footprints turned out on this machine
     Accuracy(accuracy::Args),
     /// The config: write one, show it, check it
@@ -219,7 +230,9 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Components(args)) => components::run(&args, &context, &mut out),
         Some(Command::Why(args)) => why::run(&args, &context, &mut out),
         Some(Command::Events(args)) => events::run(&args, &context, &mut out),
+        Some(Command::History(args)) => history::run(&args, &context, &mut out),
         Some(Command::Watch(args)) => watch::run(&args, &context, &mut out),
+        Some(Command::Hint(args)) => hint::run(&args, &context, &mut out),
         Some(Command::Fit(args)) => fit::run(&args, &context, &mut out),
         Some(Command::Load(args)) => load::run(&args, &context, &mut out),
         Some(Command::Unload(args)) => unload::run(&args, &context, &mut out),
@@ -234,6 +247,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Service(command)) => service::run(&command, &context, &mut out),
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
+        Some(Command::Report(args)) => report::run(&args, &context, &mut out),
         Some(Command::Accuracy(args)) => accuracy::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)

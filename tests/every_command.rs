@@ -17,7 +17,7 @@ use self::shell::{Home, said};
 /// A command as it is run here: in the demo, or where it changes nothing else.
 fn line(path: &str) -> Vec<&'static str> {
     let rest = match path {
-        "status" | "models" | "components" | "why" | "fit" | "recommend" => "--demo",
+        "status" | "models" | "components" | "why" | "fit" | "recommend" | "hint" => "--demo",
         "events" => "--follow --demo",
         "watch" => "--demo",
         "load" => "llama3.2:3b --demo",
@@ -30,7 +30,8 @@ fn line(path: &str) -> Vec<&'static str> {
         "service install" | "service uninstall" | "service status" => "",
         "record" => "made --for 200ms --demo",
         "simulate" => "day",
-        "accuracy" | "config show" | "config check" | "config path" | "config init" => "",
+        "history" | "report" | "accuracy" | "config show" | "config check" | "config path"
+        | "config init" => "",
         "completions" => "fish",
         "man" => "",
         other => panic!("a new command: say here how `{other}` is run"),
