@@ -117,7 +117,7 @@ fn accepts(arguments: &[String], code: Option<i32>) -> bool {
         Some("unload" | "cleanup" | "keep" | "pin" | "priority") if is_demo => code == Some(0),
         // No server is here, and so nothing to free.
         Some("unload") => code == Some(1),
-        Some("cleanup" | "completions") => code == Some(0),
+        Some("cleanup" | "completions" | "man") => code == Some(0),
         // Nothing is started here, so nothing guards.
         Some("service") if arguments.iter().any(|word| word == "status") => code == Some(1),
         Some("accuracy" | "config" | "record" | "service" | "simulate") => code == Some(0),

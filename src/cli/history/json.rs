@@ -6,10 +6,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::steps::{Gap, Step, seconds};
+use crate::cli::document::Document;
 use crate::domain::{Bytes, Level, Wall};
-
-/// Raised when a field changes its meaning or goes.
-const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Debug, Serialize)]
 pub struct History {
@@ -44,7 +42,7 @@ pub struct Row {
 impl History {
     pub fn of((since, until): (Wall, Wall), every_seconds: u64, steps: &[Step]) -> History {
         let rows = steps.iter().map(Row::of).collect();
-        let schema_version = SCHEMA_VERSION;
+        let schema_version = Document::History.version();
         History { schema_version, since, until, every_seconds, rows, gaps: Vec::new() }
     }
 }

@@ -6,9 +6,6 @@ use serde::Serialize;
 use crate::domain::event::Origin;
 use crate::domain::{ComponentKind, Level, Wall};
 
-/// Raised when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 1;
-
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub schema_version: u32,

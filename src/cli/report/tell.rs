@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::growers::growers;
 use super::story::{
     ActionStory, Actions, Change, Forecasts, GapStory, Levels, LoadStory, Loads, MemoryStory,
-    OomKills, Record, Report, SCHEMA_VERSION, Worst,
+    OomKills, Record, Report, Worst,
 };
+use crate::cli::document::Document;
 use crate::cli::history::steps::{Gap, gaps};
 use crate::domain::event::Origin;
 use crate::domain::past::{Figures, Minute, Spent, Stretch};
@@ -41,7 +42,7 @@ pub(super) fn tell(sources: &Sources, (since, until): (Wall, Wall)) -> Report {
     let forecasts: Vec<ForecastRecord> =
         forecasts.iter().filter(|record| is_within(record.made)).cloned().collect();
     Report {
-        schema_version: SCHEMA_VERSION,
+        schema_version: Document::Report.version(),
         since,
         until,
         record: Record {
