@@ -120,7 +120,9 @@ fn accepts(arguments: &[String], code: Option<i32>) -> bool {
         Some("cleanup" | "completions" | "man") => code == Some(0),
         // Nothing is started here, so nothing guards.
         Some("service") if arguments.iter().any(|word| word == "status") => code == Some(1),
-        Some("accuracy" | "config" | "record" | "service" | "simulate") => code == Some(0),
+        Some("accuracy" | "config" | "record" | "report" | "service" | "simulate") => {
+            code == Some(0)
+        }
         // The dashboard, without a terminal.
         _ => code == Some(2),
     }

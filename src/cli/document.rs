@@ -34,6 +34,8 @@ pub enum Document {
     Record,
     Simulate,
     Accuracy,
+    History,
+    Report,
     ConfigCheck,
     Doctor,
     Advise,
@@ -41,7 +43,7 @@ pub enum Document {
 }
 
 /// Kind, its name in `schema.json`, its number.
-pub const TABLE: [(Document, &str, u32); 28] = [
+pub const TABLE: &[(Document, &str, u32)] = &[
     (Document::Status, "status", 1),
     (Document::Models, "models", 1),
     (Document::Components, "components", 1),
@@ -68,6 +70,8 @@ pub const TABLE: [(Document, &str, u32); 28] = [
     (Document::Record, "record", 1),
     (Document::Simulate, "simulate", 1),
     (Document::Accuracy, "accuracy", 1),
+    (Document::History, "history", 1),
+    (Document::Report, "report", 1),
     (Document::ConfigCheck, "config_check", 1),
     (Document::Doctor, "doctor", 1),
     (Document::Advise, "advise", 1),
