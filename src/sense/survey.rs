@@ -118,12 +118,10 @@ impl Surveyor {
         if name.starts_with("/dev/zram") {
             return SwapKind::Zram;
         }
+        let Ok(seen) = rustix::fs::stat(name) else { return SwapKind::Unknown };
         // A file lies on a device that only its numbers tell.
-        let device = match kind {
-            "partition" => fs::metadata(name).map(|seen| device_of(&seen, true)),
-            _ => fs::metadata(name).map(|seen| device_of(&seen, false)),
-        };
-        let Ok((major, minor)) = device else { return SwapKind::Unknown };
+        let device = if kind == "partition" { seen.st_rdev } else { seen.st_dev };
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
         let folder = self.root.join(format!("sys/dev/block/{major}:{minor}"));
         // A partition's queue is that of its disk, a folder higher.
         let turns = ["queue/rotational", "../queue/rotational"]
@@ -166,15 +164,6 @@ impl Surveyor {
         };
         open().map_err(|error| fault(&format!("/{below}"), &error))
     }
-}
-
-/// The numbers of a device: that a file is, or that it lies on.
-fn device_of(seen: &fs::Metadata, is_device: bool) -> (u32, u32) {
-    use std::os::unix::fs::MetadataExt as _;
-    let device = if is_device { seen.rdev() } else { seen.dev() };
-    #[expect(clippy::useless_conversion, reason = "the type differs between systems")]
-    let device = device.try_into().unwrap_or_default();
-    (rustix::fs::major(device), rustix::fs::minor(device))
 }
 
 /// The file system a folder lies on, or would.
