@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, test_kill_process};
@@ -134,6 +135,24 @@ impl Surveyor {
         }
     }
 
+    /// Addresses other than loopback on which a port is listened to.
+    pub fn open_to(&self, port: u16) -> Reading<Vec<String>> {
+        let tables = ["proc/net/tcp", "proc/net/tcp6"].map(|table| self.read(table));
+        if let [Err(fault), Err(_)] = &tables {
+            return Err(fault.clone());
+        }
+        let mut found = Vec::new();
+        for table in tables.into_iter().flatten() {
+            let text = String::from_utf8_lossy(&table).into_owned();
+            let listening = text.lines().filter_map(|line| listening_address(line, port));
+            let open = listening.filter(|address| !address.to_canonical().is_loopback());
+            found.extend(open.map(|address| address.to_string()));
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
     /// Whether other users' processes are hidden.
     pub fn hides_processes(&self) -> Reading<bool> {
         let bytes = self.read("proc/self/mounts")?;
@@ -163,6 +182,28 @@ impl Surveyor {
             Ok(bytes)
         };
         open().map_err(|error| fault(&format!("/{below}"), &error))
+    }
+}
+
+/// The local address of a line of the kernel's table of sockets, if it is one
+/// that listens on this port. Each 32 bits of it are in the machine's order.
+fn listening_address(line: &str, port: u16) -> Option<IpAddr> {
+    let mut fields = line.split_whitespace();
+    let (address, own) = fields.nth(1)?.split_once(':')?;
+    let is_listening = fields.nth(1)? == "0A";
+    (is_listening && u16::from_str_radix(own, 16).ok()? == port).then_some(())?;
+    let word =
+        |at: usize| Some(u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    match address.len() {
+        8 => Some(IpAddr::from(word(0)?)),
+        32 => {
+            let mut bytes = [0; 16];
+            for (part, at) in bytes.chunks_mut(4).zip([0, 8, 16, 24]) {
+                part.copy_from_slice(&word(at)?);
+            }
+            Some(IpAddr::from(bytes))
+        }
+        _ => None,
     }
 }
 
