@@ -153,7 +153,7 @@ mod tests {
         );
         assert_eq!(Lines::Journal.event(&event), "<4>warning memory 81 % (was normal for 3 min)");
         let json: serde_json::Value = serde_json::from_str(&Lines::Json.event(&event)).unwrap();
-        let wanted = serde_json::json!({"seq": 7, "time": "2026-11-20T23:45:01.734Z",
+        let wanted = serde_json::json!({"seq": 7, "hints": null, "time": "2026-11-20T23:45:01.734Z",
             "kind": "level", "text": "warning: memory 81 % (was normal for 3 min)"});
         assert_eq!(json, wanted);
     }
