@@ -34,8 +34,6 @@ pub enum Document {
     Record,
     Simulate,
     Accuracy,
-    History,
-    Report,
     ConfigCheck,
     Doctor,
     Advise,
@@ -70,8 +68,6 @@ pub const TABLE: &[(Document, &str, u32)] = &[
     (Document::Record, "record", 1),
     (Document::Simulate, "simulate", 1),
     (Document::Accuracy, "accuracy", 1),
-    (Document::History, "history", 1),
-    (Document::Report, "report", 1),
     (Document::ConfigCheck, "config_check", 1),
     (Document::Doctor, "doctor", 1),
     (Document::Advise, "advise", 1),
@@ -96,7 +92,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_row_and_name() {
-        for (row, (document, name, version)) in TABLE.into_iter().enumerate() {
+        for (row, (document, name, version)) in TABLE.iter().copied().enumerate() {
             assert_eq!(document as usize, row);
             assert_eq!((document.name(), document.version()), (name, version));
             assert_eq!(TABLE.iter().filter(|other| other.1 == name).count(), 1, "{name}");
