@@ -5,6 +5,7 @@
 mod accuracy;
 mod advise;
 mod agree;
+mod bench;
 mod carry;
 mod cleanup;
 mod completions;
@@ -104,6 +105,8 @@ enum Command {
     Fit(fit::Args),
     /// Load a model if it fits, and wait until it is loaded
     Load(load::Args),
+    /// How models load and write here, one after another
+    Bench(bench::Args),
     /// Unload models, and wait until their memory is back
     Unload(unload::Args),
     /// How long a loaded model stays after its last use
@@ -119,7 +122,7 @@ enum Command {
     /// Watch and act by the rules of the config, without a screen
     Guard(guard::Args),
     /// Have the guard started by the system: install, uninstall, status
-    #[command(subcommand)]
+    #[command(subcommand, after_help = SERVICE_HELP)]
     Service(service::ServiceCommand),
     /// Write samples and what the model server says to a file
     Record(record::Args),
@@ -138,7 +141,7 @@ enum Command {
     /// Settings of the model server for this machine, and what each saves
     Advise(advise::Args),
     /// The config: write one, show it, check it
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CONFIG_HELP)]
     Config(ConfigCommand),
     /// A script that completes commands and flags in a shell
     Completions(completions::Args),
@@ -147,9 +150,34 @@ enum Command {
 }
 
 const AFTER_HELP: &str = "\
-Without a command the dashboard opens. Try it without Ollama: plimsoll --demo
+Without a command the dashboard opens.
+
+  plimsoll --demo              try it, without Ollama
+  plimsoll status              one check, as text
+  plimsoll fit qwen2.5:7b      whether that model can be loaded now
+  plimsoll cleanup --dry-run   what would be freed, and what stays
+
 Exit codes: 0 done or normal, 1 failed, 2 usage or config, 10 warning,
-11 critical, 12 emergency, 20 to 24 the verdicts of fit, 30 and 31 of doctor";
+11 critical, 12 emergency, 20 to 24 the verdicts of fit, 30 and 31 of doctor,
+40 a target was missed; a command's own help says which of them it has";
+
+const SERVICE_HELP: &str = "\
+The system starts the guard then, and again where it ends.
+
+  plimsoll service install     shows the file, asks, writes it
+  plimsoll service status      installed? running?
+
+Exit codes: 0 done, or installed and running; 1 failed or not so, 2 usage or
+config.";
+
+const CONFIG_HELP: &str = "\
+Nothing is started, and no model server is asked.
+
+  plimsoll config init              a commented one, with nothing set
+  plimsoll config show --origin     what is in force, and where it comes from
+  plimsoll config check             whether it can stand
+
+Exit codes: 0 done, 1 failed, 2 it cannot stand.";
 
 /// What every command is given.
 pub struct Context {
@@ -222,6 +250,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Hint(args)) => hint::run(&args, &context, &mut out),
         Some(Command::Fit(args)) => fit::run(&args, &context, &mut out),
         Some(Command::Load(args)) => load::run(&args, &context, &mut out),
+        Some(Command::Bench(args)) => bench::run(&args, &context, &mut out),
         Some(Command::Unload(args)) => unload::run(&args, &context, &mut out),
         Some(Command::Keep(args)) => keep::run(&args, &context, &mut out),
         Some(Command::Pin(args)) => standing::pin(&args, &context, &mut out),

@@ -125,6 +125,7 @@ fn code_24_is_never_fits() {
 fn code_30_is_a_warning_of_doctor() {
     let home = Home::new();
     judged_machine::record(&home);
+    home.config(b"[fit]\ncontext = 262144\n");
     let said = home.run(&["doctor", "--replay", "machine"]);
     assert_eq!(said.code, 30, "{said:?}");
     assert!(said.out.starts_with("warning "), "{said:?}");

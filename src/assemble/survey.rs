@@ -16,7 +16,7 @@ use crate::domain::survey::{
 use crate::domain::text::clean;
 use crate::domain::{Bytes, Named, NamedBy, ProcessRole, Reading, SensorFault, Snapshot, Survey};
 use crate::policy::rules::Rules;
-use crate::runtime::ollama;
+use crate::runtime::ollama::{self, HostAddress};
 use crate::sense::{self, survey as seen, survey::Surveyor};
 
 use super::holder::{listens_beside, lock_file, system_lock_file};
@@ -35,12 +35,14 @@ pub fn survey(config: &LoadedConfig, source: &Source, snapshot: &Snapshot) -> Su
     let servers: Vec<ServerSurvey> =
         table.servers.iter().filter_map(|process| server(&surveyor, process)).collect();
     let models_disk = models_disk(config, &servers);
+    let port = HostAddress::parse(&config.ollama_host().0).0.endpoint().port;
     Survey {
         is_mac: sense::IS_MAC,
         is_root: rustix::process::geteuid().is_root(),
         is_simulated: false,
         cores: std::thread::available_parallelism().ok().and_then(|n| n.get().try_into().ok()),
         servers,
+        open_to: linux(|| surveyor.open_to(port)),
         runners: table.runners.iter().map(|process| runner(&surveyor, process)).collect(),
         watchers: linux(|| surveyor.watchers()),
         swappiness: linux(|| surveyor.parameter("vm/swappiness")),
@@ -78,6 +80,7 @@ fn simulated(config: ConfigSurvey) -> Survey {
         is_simulated: true,
         cores: None,
         servers: Vec::new(),
+        open_to: none(),
         runners: Vec::new(),
         watchers: none(),
         swappiness: none(),

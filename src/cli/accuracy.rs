@@ -24,8 +24,13 @@ use json::Report;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Errors are in percent of what came; of a model, +2 % means that two percent too
-much was said. Exit codes: 0 also where there is nothing to judge by yet; 1 the
-history cannot be read; 2 usage or config.")]
+much was said.
+
+  plimsoll accuracy             of all that was foretold here
+  plimsoll accuracy --json      one JSON object
+
+Exit codes: 0 also where there is nothing to judge by yet; 1 the history cannot
+be read; 2 usage or config.")]
 pub struct Args {
     /// For programs: one JSON object
     #[arg(long)]

@@ -22,6 +22,8 @@ use crate::config::{DEFAULT, Flags, LoadedConfig, Paths, Surroundings, load};
 pub enum ConfigCommand {
     /// Write the commented default into your folder; never over a file
     #[command(after_help = "\
+Every key with its default, commented out, so that nothing is set by it.
+
   plimsoll config init                          into your own folder
   plimsoll config init --config plimsoll.toml   into a file of this name
 
@@ -55,6 +57,8 @@ Exit codes: 0 it can stand, 2 it cannot.")]
     },
     /// Print the files and folders in use
     #[command(after_help = "\
+What is not there yet is said to be so.
+
   plimsoll config path
 
 Exit codes: 0 done; 2 the config cannot be read.")]

@@ -53,6 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     ctx: Option<u64>,
     /// How long it stays after its last use, as in 10m, 1h or forever
+    /// [default: the server's]
     #[arg(long, value_name = "SPAN", value_parser = keep)]
     keep: Option<Keep>,
     /// Load whether it fits or not; said and recorded
@@ -67,6 +68,32 @@ pub struct Args {
     /// For programs: one JSON object; nothing is asked
     #[arg(long)]
     json: bool,
+}
+
+impl Args {
+    /// As another command has it loaded.
+    pub fn of(model: &ModelName, ctx: Option<u64>, keep: Keep) -> Args {
+        let model = model.as_str().to_owned();
+        Args {
+            model,
+            ctx,
+            keep: Some(keep),
+            force: false,
+            make_room: false,
+            yes: false,
+            json: false,
+        }
+    }
+
+    /// What may be done without asking.
+    pub fn agreeing(self, force: bool, make_room: bool) -> Args {
+        Args { force, make_room, ..self }
+    }
+}
+
+/// Loads through the engine's gate; anything but done was not loaded.
+pub async fn put(args: &Args, engine: Engine<'_>, out: &mut dyn Write) -> Result<ExitCode> {
+    Request { args, engine, link: engine.link, columns: None }.carry_out(out).await
 }
 
 pub fn keep(text: &str) -> Result<Keep, &'static str> {

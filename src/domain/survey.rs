@@ -18,6 +18,9 @@ pub struct Survey {
     pub cores: Option<u32>,
     /// Every process of a model server that the snapshot knows.
     pub servers: Vec<ServerSurvey>,
+    /// Addresses that other machines reach, on which the server's port is
+    /// listened to.
+    pub open_to: Reading<Vec<String>>,
     /// Runners whose memory can be measured exactly, and whether they can be
     /// signalled.
     pub runners: Vec<RunnerSurvey>,

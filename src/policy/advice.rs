@@ -10,6 +10,8 @@ use crate::domain::finding::{Advice, Saving, SettingKind};
 use crate::domain::fit::ServerEra;
 use crate::domain::{Bytes, Fit, FitQuestion, Fits, ModelName, Percent, Snapshot, Survey};
 
+pub use kept::cache_bound;
+
 /// What a load takes as asked; `None`: that cannot be told.
 pub type FitOf<'a> = dyn FnMut(FitQuestion) -> Option<Fit> + 'a;
 

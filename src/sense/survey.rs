@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, test_kill_process};
@@ -118,12 +119,10 @@ impl Surveyor {
         if name.starts_with("/dev/zram") {
             return SwapKind::Zram;
         }
+        let Ok(seen) = rustix::fs::stat(name) else { return SwapKind::Unknown };
         // A file lies on a device that only its numbers tell.
-        let device = match kind {
-            "partition" => fs::metadata(name).map(|seen| device_of(&seen, true)),
-            _ => fs::metadata(name).map(|seen| device_of(&seen, false)),
-        };
-        let Ok((major, minor)) = device else { return SwapKind::Unknown };
+        let device = if kind == "partition" { seen.st_rdev } else { seen.st_dev };
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
         let folder = self.root.join(format!("sys/dev/block/{major}:{minor}"));
         // A partition's queue is that of its disk, a folder higher.
         let turns = ["queue/rotational", "../queue/rotational"]
@@ -134,6 +133,24 @@ impl Surveyor {
             Some("0") => SwapKind::Solid,
             _ => SwapKind::Unknown,
         }
+    }
+
+    /// Addresses other than loopback on which a port is listened to.
+    pub fn open_to(&self, port: u16) -> Reading<Vec<String>> {
+        let tables = ["proc/net/tcp", "proc/net/tcp6"].map(|table| self.read(table));
+        if let [Err(fault), Err(_)] = &tables {
+            return Err(fault.clone());
+        }
+        let mut found = Vec::new();
+        for table in tables.into_iter().flatten() {
+            let text = String::from_utf8_lossy(&table).into_owned();
+            let listening = text.lines().filter_map(|line| listening_address(line, port));
+            let open = listening.filter(|address| !address.to_canonical().is_loopback());
+            found.extend(open.map(|address| address.to_string()));
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
     }
 
     /// Whether other users' processes are hidden.
@@ -168,13 +185,26 @@ impl Surveyor {
     }
 }
 
-/// The numbers of a device: that a file is, or that it lies on.
-fn device_of(seen: &fs::Metadata, is_device: bool) -> (u32, u32) {
-    use std::os::unix::fs::MetadataExt as _;
-    let device = if is_device { seen.rdev() } else { seen.dev() };
-    #[expect(clippy::useless_conversion, reason = "the type differs between systems")]
-    let device = device.try_into().unwrap_or_default();
-    (rustix::fs::major(device), rustix::fs::minor(device))
+/// The local address of a line of the kernel's table of sockets, if it is one
+/// that listens on this port. Each 32 bits of it are in the machine's order.
+fn listening_address(line: &str, port: u16) -> Option<IpAddr> {
+    let mut fields = line.split_whitespace();
+    let (address, own) = fields.nth(1)?.split_once(':')?;
+    let is_listening = fields.nth(1)? == "0A";
+    (is_listening && u16::from_str_radix(own, 16).ok()? == port).then_some(())?;
+    let word =
+        |at: usize| Some(u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    match address.len() {
+        8 => Some(IpAddr::from(word(0)?)),
+        32 => {
+            let mut bytes = [0; 16];
+            for (part, at) in bytes.chunks_mut(4).zip([0, 8, 16, 24]) {
+                part.copy_from_slice(&word(at)?);
+            }
+            Some(IpAddr::from(bytes))
+        }
+        _ => None,
+    }
 }
 
 /// The file system a folder lies on, or would.

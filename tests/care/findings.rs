@@ -48,7 +48,7 @@ fn orphan() -> Component {
 type Spoil = fn(&mut Scenery);
 
 /// Check, how bad, what is spoilt.
-const SPOILT: [(Check, Severity, Spoil); 58] = {
+const SPOILT: [(Check, Severity, Spoil); 59] = {
     use Severity::{Error, Note, Warning};
     [
         (Check::ServerReachable, Error, |s| {
@@ -73,6 +73,7 @@ const SPOILT: [(Check, Severity, Spoil); 58] = {
         (Check::ServerExposed, Warning, |s| s.set("OLLAMA_HOST", "http://[::]:11434/x")),
         (Check::ServerExposed, Warning, |s| s.set("OLLAMA_HOST", "192.168.0.7:80")),
         (Check::ServerExposed, Warning, |s| s.set("OLLAMA_HOST", "127.example.org")),
+        (Check::ServerExposed, Warning, |s| s.survey.open_to = Ok(vec!["0.0.0.0".into()])),
         (Check::ServerExposed, Note, |s| {
             s.set("OLLAMA_HOST", "0.0.0.0:11434");
             s.survey.servers[0].housing = Ok(container(Some(Bytes::gib(8))));
@@ -95,7 +96,7 @@ const SPOILT: [(Check, Severity, Spoil); 58] = {
         (Check::PromptCacheUnbounded, Warning, |s| s.set("LLAMA_ARG_CACHE_RAM", "8000")),
         (Check::PromptCacheUnbounded, Note, |s| {
             s.set("LLAMA_ARG_CACHE_RAM", "");
-            s.sample().memory.as_mut().unwrap().total = Bytes::gib(64);
+            s.sample().memory.as_mut().unwrap().total = Bytes::gib(48);
         }),
         (Check::ContextTooLarge, Warning, |s| {
             s.fits.all.push(fit("long:8b", Bytes::gib(5), Bytes::gib(20)));

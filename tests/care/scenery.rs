@@ -105,6 +105,7 @@ fn survey() -> Survey {
         is_simulated: false,
         cores: Some(8),
         servers: vec![server(900, unit())],
+        open_to: Ok(Vec::new()),
         runners: vec![RunnerSurvey { key: key(4100), measures: Ok(()), may_signal: true }],
         watchers: Ok(Vec::new()),
         swappiness: Ok(60),

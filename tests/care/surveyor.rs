@@ -132,3 +132,30 @@ fn an_engine_listens_or_the_reason_is_said() {
     assert_eq!(engine_listens(&socket).unwrap_err().kind, FaultKind::Failed);
     assert!(engine_listens(Path::new(&"x".repeat(300))).is_err());
 }
+
+#[test]
+fn a_port_that_others_reach_is_seen_by_its_sockets() {
+    let line = |at: u32, address: &str, state: &str| {
+        format!("   {at}: {address}:2CAA 00000000:0000 {state} 00000000:00000000 00:00000000\n")
+    };
+    let four = format!(
+        "  sl  local_address rem_address   st\n{}{}{}{}",
+        line(0, "0100007F", "0A"),
+        line(1, "0700A8C0", "0A"),
+        line(2, "00000000", "01"),
+        "   3: 00000000:0050 00000000:0000 0A\n",
+    );
+    let six = [
+        line(0, "00000000000000000000000001000000", "0A"),
+        line(1, "0000000000000000FFFF00000100007F", "0A"),
+        line(2, "00000000000000000000000000000000", "0A"),
+        line(3, "0000", "0A"),
+    ];
+    let (_folder, surveyor) = tree(&[("proc/net/tcp", &four), ("proc/net/tcp6", &six.concat())]);
+    let open = |port| surveyor.open_to(port).unwrap();
+    assert_eq!(open(11_434), ["192.168.0.7", "::"]);
+    assert_eq!(open(80), ["0.0.0.0"]);
+    assert_eq!(open(81), [""; 0]);
+    let (_folder, empty) = tree(&[]);
+    assert!(empty.open_to(80).is_err());
+}

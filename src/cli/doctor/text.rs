@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use crate::cli::facts::{cell, fact};
-use crate::domain::{Finding, Severity};
+use crate::domain::{Check, Finding, Severity};
 
 /// Worst first; the order of the checks within.
 const ORDER: [Severity; 5] =
@@ -15,6 +15,9 @@ const SEVERITY: usize = 10;
 
 /// Between a line that mends and what is to be known of it.
 const REMARK: &str = "   # ";
+
+/// What they found is asked for as often as whether it is well.
+const TOLD: [Check; 3] = [Check::ServerProcess, Check::ServerEnvironment, Check::ServerRunners];
 
 pub fn write(findings: &[Finding], columns: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     for severity in ORDER {
@@ -50,6 +53,10 @@ fn whole(finding: &Finding, columns: Option<usize>, out: &mut dyn Write) -> io::
 }
 
 fn short(finding: &Finding, columns: usize, out: &mut dyn Write) -> io::Result<()> {
+    if TOLD.contains(&finding.check) {
+        let text = format!("{}: {}", finding.check, finding.found);
+        return fact(out, (finding.severity.word(), &text), Some(columns));
+    }
     let text = format!("{}: {}", finding.check, finding.found);
     let line = cell(&text, columns.saturating_sub(SEVERITY));
     writeln!(out, "{:<SEVERITY$}{}", finding.severity.word(), line.trim_end())
@@ -82,7 +89,6 @@ fn sum(findings: &[Finding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Check;
 
     fn some() -> Vec<Finding> {
         vec![

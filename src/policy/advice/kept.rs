@@ -3,13 +3,16 @@
 
 use crate::domain::finding::{Advice, Saving, SettingKind};
 use crate::domain::fit::ServerEra;
-use crate::domain::{Bytes, ProcessRole};
+use crate::domain::{Bytes, Percent, ProcessRole};
 
 use super::Advising;
 
 /// Up to here a model in memory is in the way of everything else.
 const SMALL: Bytes = Bytes::gib(24);
 const VERY_SMALL: Bytes = Bytes::gib(10);
+
+/// A model that takes no more of what there is may stay as long as usual.
+const LITTLE_PERCENT: f64 = 20.0;
 
 /// llama.cpp's own bound of a cache of prompts.
 const CACHE_DEFAULT: Bytes = Bytes::gib(8);
@@ -26,7 +29,11 @@ pub fn keep_alive(advising: &Advising<'_, '_>) -> Advice {
         .map(|subject| format!("; {} takes {}", subject.model.short(), subject.fit.need.bytes()));
     let holds = holds.unwrap_or_default();
     let seconds = advising.now(name).value.as_deref().and_then(seconds);
+    let fit = advising.subject.as_ref().map(|subject| &subject.fit);
+    let is_little =
+        fit.is_some_and(|fit| fit.need.bytes() <= fit.budget.ever.at(Percent::new(LITTLE_PERCENT)));
     let value = match total {
+        _ if is_little => None,
         total if total <= VERY_SMALL => Some("30s"),
         total if total <= SMALL => Some("2m"),
         _ => None,
@@ -37,7 +44,7 @@ pub fn keep_alive(advising: &Advising<'_, '_>) -> Advice {
             let reason = format!("a model would never give back what it takes{holds}");
             return advising.on_server(name, Some("5m".to_owned()), reason);
         }
-        let reason = "with so much memory the usual five minutes spare loads".to_owned();
+        let reason = format!("with so much memory the usual five minutes spare loads{holds}");
         return advising.left(name, seconds.map(|seconds| format!("{seconds}s")), reason);
     };
     let reason = format!("a model gives back what it takes so soon, not after five minutes{holds}");
@@ -72,6 +79,16 @@ fn seconds(text: &str) -> Option<u64> {
     number.is_empty().then_some(sum)
 }
 
+/// What a cache of prompts may take of each model, in MiB.
+pub fn cache_bound(total: Bytes) -> u64 {
+    match total {
+        total if total <= VERY_SMALL => 256,
+        total if total <= SMALL => 512,
+        total if total < LARGE => 1024,
+        _ => CACHE_DEFAULT.get() >> 20,
+    }
+}
+
 pub fn prompt_cache(advising: &Advising<'_, '_>) -> Advice {
     let name = "LLAMA_ARG_CACHE_RAM";
     if advising.era() == ServerEra::OllamaRunner {
@@ -79,12 +96,7 @@ pub fn prompt_cache(advising: &Advising<'_, '_>) -> Advice {
         return advising.left(name, None, reason);
     }
     let total = advising.total();
-    let mib: u64 = match total {
-        total if total <= VERY_SMALL => 256,
-        total if total <= SMALL => 512,
-        total if total < LARGE => 1024,
-        _ => CACHE_DEFAULT.get() >> 20,
-    };
+    let mib = cache_bound(total);
     let reason = "in MiB for each model; it is never reported, and the default is 8192".to_owned();
     let set = advising.number(name).and_then(|set| u64::try_from(set).ok());
     if total >= LARGE && advising.now(name).value.is_none() {

@@ -47,7 +47,7 @@ pub fn look(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     found.push(gpu(&sample.gpus));
     let processes = told(&sample.processes, |table| {
         let (servers, runners) = (table.servers.len(), table.runners.len());
-        format!("{servers} of servers, {runners} of runners seen")
+        format!("servers {servers}, runners {runners}")
     });
     found.push(sensor(Check::SensorProcesses, processes));
 }

@@ -8,6 +8,7 @@ use crate::domain::{Bytes, Check, Component, ComponentKind, Expiry, Finding, Pro
 
 use super::Scene;
 use super::mending::{model_word, plain_word, setting_line};
+use crate::policy::advice::cache_bound;
 
 /// llama.cpp's own, where nobody sets another.
 const CACHE_DEFAULT: Bytes = Bytes::gib(8);
@@ -136,7 +137,7 @@ fn housed(server: &ServerSurvey) -> String {
         Ok(Housing::Unit { name, is_user: false }) => name.clone(),
         Ok(Housing::Unit { name, is_user: true }) => format!("{name} of the user"),
         Ok(Housing::Container { name, .. }) => format!("container {name}"),
-        Ok(Housing::Plain) => "started by hand".to_owned(),
+        Ok(Housing::Plain) => "in no unit and no container".to_owned(),
         Err(fault) => format!("what it runs in is unknown ({fault})"),
     };
     words + &user
@@ -203,28 +204,36 @@ fn runners(scene: &Scene<'_>, found: &mut Vec<Finding>) {
 
 fn exposed(scene: &Scene<'_>) -> Finding {
     let check = Check::ServerExposed;
-    let host = match scene.setting("OLLAMA_HOST") {
-        Err(why) => return check.skipped(why),
-        Ok(None) => return check.ok("it listens on 127.0.0.1, its default"),
-        Ok(Some(host)) => host,
-    };
-    if is_loopback(host) {
-        return check.ok(format!("OLLAMA_HOST={host}"));
+    if let Some(why) = scene.no_process() {
+        return check.skipped(why);
     }
-    let is_contained = scene
-        .survey
-        .server()
+    let is_contained = (scene.survey.server())
         .is_some_and(|server| matches!(server.housing, Ok(Housing::Container { .. })));
-    if is_contained {
-        return check
+    let set = scene.setting("OLLAMA_HOST");
+    let why = "it asks nobody for a password: whoever reaches it can load, fill and delete models";
+    let mend = match is_contained {
+        true => "docker run … -p 127.0.0.1:11434:11434".to_owned(),
+        false => setting_line(scene.survey, "OLLAMA_HOST", "127.0.0.1"),
+    };
+    // What is listened to says more than what was asked for.
+    match (&scene.survey.open_to, &set) {
+        (Ok(open), _) if !open.is_empty() => check
+            .warning(format!("its port is open to other machines, on {}", open.join(" and ")))
+            .why(why)
+            .mend(mend),
+        (_, Ok(Some(host))) if !is_loopback(host) && is_contained => check
             .note(format!("OLLAMA_HOST={host}, inside a container"))
             .why("which of its ports are published decides who reaches it")
-            .mend("docker run … -p 127.0.0.1:11434:11434");
+            .mend(mend),
+        (_, Ok(Some(host))) if !is_loopback(host) => check
+            .warning(format!("OLLAMA_HOST={host}: other machines reach it"))
+            .why(why)
+            .mend(mend),
+        (_, Ok(Some(host))) => check.ok(format!("OLLAMA_HOST={host}")),
+        (Ok(_), _) if scene.is_up() => check.ok("its port is open to this machine alone"),
+        (_, Ok(None)) => check.ok("it listens on 127.0.0.1, its default"),
+        (_, Err(why)) => check.skipped(why),
     }
-    check
-        .warning(format!("OLLAMA_HOST={host}: other machines reach it"))
-        .why("it asks nobody for a password: whoever reaches it can load, fill and delete models")
-        .mend(setting_line(scene.survey, "OLLAMA_HOST", "127.0.0.1"))
 }
 
 /// As the server itself would read it.
@@ -343,12 +352,15 @@ fn prompt_cache(scene: &Scene<'_>) -> Finding {
     };
     let total = scene.total().unwrap_or_default();
     let part = Bytes::new(total.get() / CACHE_PART);
-    let mib = if total < Bytes::gib(12) { "512" } else { "1024" };
-    let mend = setting_line(scene.survey, name, mib);
+    let mib = cache_bound(total).to_string();
+    let mend = setting_line(scene.survey, name, &mib);
     let why = "the server never reports it; it grows with use and goes only with an unload";
     match (bound, set.is_some()) {
         (None, _) => check.warning(format!("{name} sets no bound")).why(why).mend(mend),
         (Some(bound), true) if bound <= part => check.ok(format!("{bound} for each model at most")),
+        (Some(bound), false) if total >= Bytes::gib(64) => {
+            check.ok(format!("{bound} for each model at most, the default"))
+        }
         (Some(bound), false) if bound <= part => check
             .note(format!("each model may keep {bound} of prompts, the default"))
             .why(why)
