@@ -16,12 +16,15 @@ use crate::domain::past::Minute;
 
 use super::Context;
 use super::exit::{ExitCode, WrongUsage};
-use super::facts::{columns, write_json};
+use super::facts::{columns, lines, write_json};
 use super::kept::Kept;
 use super::when::{When, when};
 use json::History;
 use steps::{Step, gaps, steps};
 use text::Manner;
+
+const NOTHING: &str = "nothing is recorded of that time: a plimsoll that acts here, such as \
+                       `plimsoll guard`, writes a row a minute";
 
 /// Told of where nobody says since when.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -106,8 +109,9 @@ fn write(
         return Ok(write_json(out, &history)?);
     }
     if rows.is_empty() {
-        writeln!(out, "nothing is recorded of that time: a plimsoll that acts here, such as")?;
-        writeln!(out, "`plimsoll guard`, writes a row a minute")?;
+        for line in lines(NOTHING, columns.unwrap_or(usize::MAX)) {
+            writeln!(out, "{line}")?;
+        }
         return Ok(());
     }
     let day = |time: Wall| time.as_second().div_euclid(86_400);
