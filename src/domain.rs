@@ -12,10 +12,12 @@ pub mod fit;
 pub mod forecast;
 pub mod group;
 pub mod guard;
+pub mod hints;
 pub mod history;
 pub mod level;
 pub mod model;
 pub mod parameters;
+pub mod past;
 pub mod pattern;
 pub mod plan;
 pub mod process;
@@ -38,6 +40,7 @@ pub use fit::{Budget, Fit, FitQuestion, FitVerdict, Fits, LoadSettings, Need};
 pub use forecast::{Course, Forecast, ForecastOutcome, ForecastRecord, LoadKey, LoadObserved};
 pub use group::{Group, GroupKind};
 pub use guard::{PolicyView, Proposal, Why};
+pub use hints::{HintValue, HintValues, Hints, InForce};
 pub use level::{Cause, Level, LevelState, SignalKind};
 pub use model::{
     Activity, Expiry, InstalledModel, LoadedModel, ModelDetails, ModelName, ModelState, ModelView,

@@ -7,6 +7,7 @@
 pub mod arguments;
 pub mod demo;
 mod environment;
+pub mod family;
 pub mod linux;
 pub mod mach;
 #[cfg(target_os = "macos")]

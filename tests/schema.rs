@@ -279,6 +279,8 @@ fn a_machine_without_a_server_is_told_as_the_schema_says() {
         ("service_status", &["service", "status", "--json"], 1),
         ("config_check", &["config", "check", "--json"], 0),
         ("accuracy", &["accuracy", "--json"], 0),
+        ("history", &["history", "--json"], 0),
+        ("report", &["report", "--json"], 0),
     ] {
         accepted(definition, (&alone(&home, arguments), code));
     }
@@ -383,6 +385,11 @@ fn what_an_attached_guard_knows_is_told_as_the_schema_says() {
     served.accepted("fit_all", (&["fit", "--json"], 0));
     served.accepted("unload", (&["unload", "tiny:1b", "--yes", "--json"], 0));
     served.accepted("events", (&["events", "--json"], 0));
+    let report = served.accepted("report", (&["report", "--json"], 0));
+    let unloaded = json!([report["actions"]["list"][0]["action"], report["actions"]["done"]]);
+    assert_eq!(unloaded, json!(["unload", 1]), "{report}");
+    let history = served.accepted("history", (&["history", "--json"], 0));
+    assert!(history["rows"][0]["models_bytes"].as_u64() > Some(0), "{history}");
     let standing = served.accepted("service_status", (&["service", "status", "--json"], 1));
     assert_eq!(
         (&standing["guard_runs"], &standing["guard_pid"]),

@@ -20,11 +20,11 @@ use super::unload::listed;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 light takes what is idle and of priority low or medium, aggressive also high;
-both stop where memory is normal again. force takes all but what is pinned. --free
-and --to go as far as aggressive. The plan is shown first and, on a terminal,
-asked about; without one --yes is needed.
+both stop where memory is normal again. force takes all but what is pinned.
+--free and --to go as far as aggressive. The plan is shown first and, on a
+terminal, asked about; without one --yes is needed.
 
-  plimsoll cleanup                        light
+  plimsoll cleanup --yes                  light
   plimsoll cleanup --free 4GiB --yes      so many bytes, or it ends with 1
   plimsoll cleanup --to normal --dry-run  what would bring memory back there
 

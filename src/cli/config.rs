@@ -15,13 +15,15 @@ use super::exit::ExitCode;
 use super::facts::columns_in;
 use super::fitted::Fitted;
 use crate::config::check::{Setting, only_host, without_user};
-use crate::config::key::{self, COMPONENTS, HOOKS, KEYS_SECTION, TAGS_SECTION};
+use crate::config::key::{self, COMPONENTS, HINT_SECTIONS, HOOKS, KEYS_SECTION, TAGS_SECTION};
 use crate::config::{DEFAULT, Flags, LoadedConfig, Paths, Surroundings, load};
 
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum ConfigCommand {
     /// Write the commented default into your folder; never over a file
     #[command(after_help = "\
+Every key with its default, commented out, so that nothing is set by it.
+
   plimsoll config init                          into your own folder
   plimsoll config init --config plimsoll.toml   into a file of this name
 
@@ -55,6 +57,8 @@ Exit codes: 0 it can stand, 2 it cannot.")]
     },
     /// Print the files and folders in use
     #[command(after_help = "\
+What is not there yet is said to be so.
+
   plimsoll config path
 
 Exit codes: 0 done; 2 the config cannot be read.")]
@@ -138,7 +142,7 @@ fn shown(loaded: &LoadedConfig, with_origin: bool) -> String {
             None => text.push_str(&format!("#{name}: {}\n", key.unset())),
         }
     }
-    for table in [TAGS_SECTION, KEYS_SECTION] {
+    for table in [TAGS_SECTION].into_iter().chain(HINT_SECTIONS).chain([KEYS_SECTION]) {
         push_table(&mut text, &loaded.settings, (table, with_origin));
     }
     for list in [COMPONENTS, HOOKS] {
@@ -273,6 +277,8 @@ mod tests {
         fs::create_dir(home.path().join("config")).unwrap();
         let own = "theme = \"light\"\n[levels]\nwarning = 60\n[levels.swap]\ngrowth = \"1 GiB\"\n\
                    [recommend]\nlow = \"3B\"\n[recommend.tags]\ncoding = [\"mine*\"]\n\
+                   [hints.normal]\ncache_mb = 500\nquality = \"a b\"\nindex = true\n\
+                   [hints.critical]\ncache_mb = 0.5\n\
                    [keys]\nunload = [\"x\", \"\\\"\"]\n[[components]]\nmatch = \"model:a\"\npinned = true\n";
         fs::write(home.path().join("config/config.toml"), own).unwrap();
         let loaded = load(&Flags::default(), &around).unwrap();

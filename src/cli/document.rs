@@ -14,6 +14,11 @@ pub enum Document {
     Why,
     Events,
     EventLine,
+    History,
+    Report,
+    Hint,
+    HintOne,
+    HintsFile,
     Fit,
     FitAll,
     Load,
@@ -36,13 +41,18 @@ pub enum Document {
 }
 
 /// Kind, its name in `schema.json`, its number.
-pub const TABLE: [(Document, &str, u32); 25] = [
+pub const TABLE: &[(Document, &str, u32)] = &[
     (Document::Status, "status", 1),
     (Document::Models, "models", 1),
     (Document::Components, "components", 1),
     (Document::Why, "why", 1),
     (Document::Events, "events", 1),
     (Document::EventLine, "event_line", 1),
+    (Document::History, "history", 1),
+    (Document::Report, "report", 1),
+    (Document::Hint, "hint", 1),
+    (Document::HintOne, "hint_one", 1),
+    (Document::HintsFile, "hints_file", crate::act::hints::SCHEMA_VERSION),
     (Document::Fit, "fit", 1),
     (Document::FitAll, "fit_all", 1),
     (Document::Load, "load", 1),
@@ -82,7 +92,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_row_and_name() {
-        for (row, (document, name, version)) in TABLE.into_iter().enumerate() {
+        for (row, (document, name, version)) in TABLE.iter().copied().enumerate() {
             assert_eq!(document as usize, row);
             assert_eq!((document.name(), document.version()), (name, version));
             assert_eq!(TABLE.iter().filter(|other| other.1 == name).count(), 1, "{name}");

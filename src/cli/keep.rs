@@ -24,9 +24,11 @@ use super::unload::listed;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-  plimsoll keep qwen2.5:7b 1h          an hour after its last use
-  plimsoll keep qwen2.5:7b forever     until it is unloaded
-  plimsoll keep qwen2.5:7b 10m --json  one JSON object
+Nothing is reloaded, and it counts as no use.
+
+  plimsoll keep llama3.2:3b 1h           an hour after its last use
+  plimsoll keep llama3.2:3b forever      until it is unloaded
+  plimsoll keep llama3.2:3b 10m --json   one JSON object
 
 Exit codes: 0 the server has taken it on; 1 failed or not loaded, 2 usage or
 config, 130 SIGINT, 143 SIGTERM.")]

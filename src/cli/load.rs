@@ -53,6 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     ctx: Option<u64>,
     /// How long it stays after its last use, as in 10m, 1h or forever
+    /// [default: the server's]
     #[arg(long, value_name = "SPAN", value_parser = keep)]
     keep: Option<Keep>,
     /// Load whether it fits or not; said and recorded

@@ -24,9 +24,9 @@ use super::status::json::{ModelStatus, models};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Models that are installed and not loaded are listed by `plimsoll fit`. Where none
-is loaded, nothing stands on stdout. Exit codes: 0 done; 1 failed, as where the
-server does not answer; 2 usage or config.
+Models that are installed and not loaded are listed by `plimsoll fit`. Where
+none is loaded, nothing stands on stdout. Exit codes: 0 done; 1 failed, as
+where the server does not answer; 2 usage or config.
 
   plimsoll models                                 a model a line
   plimsoll models --json | jq '.models[].name'    the names alone")]

@@ -24,7 +24,13 @@ use super::names::one_of;
 #[command(after_help = "\
 Tags are those of the config's [recommend.tags] (`coding` is there from the
 start), `general`, `small`, `embedding`, and what the server says a model can
-do, as `vision` or `tools`. Exit codes: 0 done; 1 failed; 2 usage or config.")]
+do, as `vision` or `tools`.
+
+  plimsoll recommend                                    by task and demand
+  plimsoll recommend --task coding --complexity high    one line
+  plimsoll recommend --task general --json              one JSON object
+
+Exit codes: 0 done; 1 failed; 2 usage or config.")]
 pub struct Args {
     /// For this kind of task only
     #[arg(long, value_name = "TAG")]

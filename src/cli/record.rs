@@ -36,14 +36,14 @@ const SLOW_POLLS_EVERY: u32 = 30;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Lines of JSON, for `--replay` and `plimsoll simulate`; the first says which format
-it is.
+Lines of JSON, for `--replay` and `plimsoll simulate`; the first says which
+format it is.
 
   plimsoll record night.ndjson               until Ctrl-C
   plimsoll record short.ndjson --for 30s     for half a minute
 
-Exit codes: 0 done, also by Ctrl-C; 1 failed, as where the file exists; 2 usage or
-config.")]
+Exit codes: 0 done, also by Ctrl-C; 1 failed, as where the file exists; 2 usage
+or config.")]
 pub struct Args {
     /// Where to write; an existing file is not overwritten
     file: PathBuf,

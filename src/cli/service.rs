@@ -61,6 +61,8 @@ Exit codes: 0 removed, or not there; 1 failed or refused, 2 usage or config.")]
     },
     /// Whether it is installed as this plimsoll would, and a guard runs
     #[command(after_help = "\
+It changes nothing.
+
   plimsoll service status          the file, the system's word, who guards
   plimsoll service status --json   one JSON object
 

@@ -36,8 +36,13 @@ const ASSUMED_STEP: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A recording cannot answer back: what a simulated unload gives back is modelled,
-and whatever rests on that is marked so. Exit codes: 0 done, 1 failed, 2 usage
-or config.")]
+and whatever rests on that is marked so.
+
+  plimsoll simulate night.ndjson                         by your own config
+  plimsoll simulate night.ndjson --profile careful       by another profile
+  plimsoll simulate night.ndjson --against other.toml    by two, side by side
+
+Exit codes: 0 done, 1 failed, 2 usage or config.")]
 pub struct Args {
     /// What `plimsoll record` wrote
     recording: PathBuf,

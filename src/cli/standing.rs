@@ -31,11 +31,11 @@ const NAMED: usize = 8;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A pinned component is in no plan, whoever makes it, until it is unpinned; only
-`plimsoll unload NAME` takes it away. It is kept over restarts and goes before the
-config.
+`plimsoll unload NAME` takes it away. It is kept over restarts and goes before
+the config.
 
-  plimsoll pin nomic-embed-text
-  plimsoll pin nomic-embed-text --off
+  plimsoll pin nomic-embed-text          stays, whatever memory does
+  plimsoll pin nomic-embed-text --off    as any other again
   plimsoll pin nomic-embed-text --json   one JSON object
 
 Exit codes: 0 done and kept; 1 failed or no such component, 2 usage or config,
@@ -54,10 +54,11 @@ pub struct PinArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What matters least goes first. It is kept over restarts and goes before the config.
+What matters least goes first. It is kept over restarts and goes before the
+config.
 
-  plimsoll priority qwen2.5:7b high
-  plimsoll priority process:backup low
+  plimsoll priority qwen2.5:7b high         the last to go
+  plimsoll priority process:firefox low     by its id, as `components` says it
 
 Exit codes: 0 done and kept; 1 failed or no such component, 2 usage or config,
 130 SIGINT, 143 SIGTERM.")]

@@ -18,8 +18,14 @@ use super::look::{Glance, see};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Of a recording, its first two samples are judged.
+
+  plimsoll status                                  one check, for people
+  plimsoll status --json | jq .headroom_bytes      one figure of it
+  plimsoll status --demo                           of a machine that is none
+
 Exit codes: 0 normal, 10 warning, 11 critical, 12 emergency; 1 failed,
-2 usage or config. Of a recording, its first two samples are judged.")]
+2 usage or config.")]
 pub struct Args {
     /// For programs: one JSON object
     #[arg(long)]

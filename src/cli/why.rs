@@ -22,9 +22,14 @@ use super::status::json::SetBy;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What has grown is known where a plimsoll has watched this machine for a while, as
-`plimsoll guard` does. Exit codes: 0 whatever the level is, which `plimsoll
-status` ends with; 1 failed; 2 usage or config.")]
+What has grown is known where a plimsoll has watched this machine for a while,
+as `plimsoll guard` does.
+
+  plimsoll why                                  a fact a line
+  plimsoll why --json | jq '.help[0].what'      what would do least harm
+
+Exit codes: 0 whatever the level is, which `plimsoll status` ends with; 1
+failed; 2 usage or config.")]
 pub struct Args {
     /// For programs: one JSON object
     #[arg(long)]

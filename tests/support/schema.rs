@@ -89,6 +89,14 @@ impl Schema {
                         self.check(rule, (item, &format!("{at}[{number}]")), faults);
                     }
                 }
+                "additionalProperties" if rule.is_object() => {
+                    let named = rules.get("properties").and_then(Value::as_object);
+                    for (name, value) in value.as_object().into_iter().flatten() {
+                        if !named.is_some_and(|named| named.contains_key(name)) {
+                            self.check(rule, (value, &format!("{at}.{name}")), faults);
+                        }
+                    }
+                }
                 "properties" => {
                     for (name, rule) in rule.as_object().unwrap() {
                         if let Some(value) = value.get(name) {

@@ -83,7 +83,7 @@ impl Lines {
     pub fn event(self, event: &Event) -> String {
         match self {
             Lines::Json => {
-                let EventStatus { seq, time, kind, text } = EventStatus::of(event);
+                let EventStatus { seq, time, kind, text, .. } = EventStatus::of(event);
                 let (seq, time) = (Some(seq), Some(time));
                 json(&LineJson { seq, kind, ..LineJson::own(time, &text) })
             }

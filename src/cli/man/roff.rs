@@ -6,10 +6,11 @@
 pub struct Roff(String);
 
 impl Roff {
-    /// The title line of a page in section 1.
+    /// The title line of a page in section 1. Names are not hyphenated, as they
+    /// are typed.
     pub fn new(name: &str, source: &str) -> Roff {
         let (name, source) = (escaped(&name.to_uppercase()), escaped(source));
-        Roff(format!(".TH \"{name}\" 1 \"\" \"{source}\" \"User Commands\"\n"))
+        Roff(format!(".TH \"{name}\" 1 \"\" \"{source}\" \"User Commands\"\n.nh\n.ad l\n"))
     }
 
     pub fn section(&mut self, title: &str) {

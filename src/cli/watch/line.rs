@@ -82,7 +82,8 @@ pub fn json(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut status = Status::of(snapshot);
-    status.events = events.iter().rev().map(EventStatus::of).collect();
+    let hints = &snapshot.hints.value;
+    status.events = events.iter().rev().map(|event| EventStatus::seen(event, hints)).collect();
     if let Some(pattern) = pattern {
         status.components.retain(|one| is_match(pattern, &one.id, &one.name));
     }
