@@ -402,7 +402,7 @@ impl Hog<'_> {
         };
         let (own, before) = (held_here(), available(&self.following.snapshot()));
         self.taken.free();
-        self.following.go_on_unread();
+        self.following.go_on_unread(true);
         let own = own.zip(held_here());
         let freed = Wall::now();
         let reading = async {
