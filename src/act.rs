@@ -1,10 +1,11 @@
 //! What touches the machine: signals to processes, deeds to containers and
-//! services, the owner's commands and hooks, and the lock that lets only one
+//! services, the owner's commands and hooks, the file of hints, and the lock that lets only one
 //! engine act. It decides nothing and reads no more than it must check.
 
 pub mod command;
 pub mod containers;
 pub mod deeds;
+pub mod hints;
 pub mod hooks;
 pub mod lock;
 pub mod service;

@@ -2,11 +2,13 @@
 //! replayed or demo edges.
 
 pub mod hands;
+mod hints_file;
 mod holder;
 mod keeper;
 pub mod reload;
 mod screen;
 mod settings;
+mod survey;
 mod write_back;
 
 use std::cell::Cell;
@@ -38,6 +40,7 @@ use crate::sense::{self, Sensors};
 use crate::simulation::{Scenario, SharedWorld, World};
 use crate::store::{Health, Restored, Retention, Store, StoreError};
 
+use hints_file::HintsFile;
 use holder::{Holding, Role};
 use keeper::{Keeper, Kept};
 use reload::Reloading;
@@ -45,6 +48,7 @@ use reload::Reloading;
 pub use holder::{NotGuarding, attach, listens_beside, lock_file, system_lock_file};
 pub use screen::screen;
 pub use settings::{settings, simulated};
+pub use survey::survey;
 pub use write_back::ConfigDoor;
 
 /// Seconds since 1970 at which the demo begins: the same on each run, so that
@@ -106,6 +110,7 @@ pub struct Running {
 struct Own {
     began: Began,
     reloading: Option<Reloading>,
+    hints: Option<HintsFile>,
     keeper: Keeper,
 }
 
@@ -144,6 +149,10 @@ impl Running {
     pub async fn stop(self) {
         let Some(own) = self.own else { return };
         drop(own.reloading);
+        // While the lock is held: after that the file is another's.
+        if let Some(hints) = own.hints {
+            hints.end().await;
+        }
         own.keeper.end().await;
     }
 }
@@ -308,13 +317,15 @@ fn start_own(
         tokio::spawn(tell_the_end(playback, faults.clone()));
     }
     tokio::spawn(pass_on_health(health, faults.clone()));
+    let holds_machine = edges.mode == Mode::Live && holding.lock.is_some();
+    let hints = holds_machine.then(|| HintsFile::start(link.snapshots(), faults.clone()));
     let kept = Kept::new(holding.lock, holding.socket, (link.clone(), faults));
     let keeper = Keeper::start(kept, engine);
     let link: Arc<dyn Link> = match holding.observes {
         None => Arc::new(link),
         Some(reason) => Arc::new(ObservingLink::new(link, reason)),
     };
-    Ok(Running { link, door, own: Some(Own { began, reloading, keeper }) })
+    Ok(Running { link, door, own: Some(Own { began, reloading, hints, keeper }) })
 }
 
 /// What is to be said as soon as it runs.

@@ -14,6 +14,7 @@ pub mod mach;
 pub mod macos;
 pub mod naming;
 pub mod replay;
+pub mod survey;
 
 use std::sync::Arc;
 

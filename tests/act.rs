@@ -10,6 +10,7 @@ mod scripted_http;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll::act::Order;
@@ -23,7 +24,7 @@ use plimsoll::act::units::Units;
 use plimsoll::assemble::hands::{self, RealHands};
 use plimsoll::domain::event::EventBody;
 use plimsoll::domain::snapshot::Mode;
-use plimsoll::domain::{Deed, Event, Level, ProcessKey, Target, Wall};
+use plimsoll::domain::{Deed, Event, HintValue, InForce, Level, ProcessKey, Target, Wall};
 use plimsoll::engine::executor::Hands;
 use serde_json::{Value, json};
 
@@ -360,14 +361,19 @@ fn hook(to: HookTo) -> Hook {
 }
 
 async fn told(to: HookTo) -> Result<String, HookFault> {
-    Teller::default().tell(hook(to), event(), Level::Critical).await
+    let hints = [("cache_mb", HintValue::Whole(50)), ("quality", HintValue::Text("low".into()))];
+    let hints = hints.map(|(key, value)| (key.to_owned(), value));
+    let now = InForce { level: Level::Critical, hints: Arc::new(hints.into()) };
+    Teller::default().tell(hook(to), event(), now).await
 }
 
 fn expected_json() -> Value {
     json!({
+        "schema_version": 1,
         "seq": 42,
         "time": "2026-01-15T14:02:11Z",
         "level": "critical",
+        "hints": { "cache_mb": 50, "quality": "low" },
         "kind": "note",
         "title": "note",
         "text": "it's \"$(touch x)\" & `y`",
@@ -500,7 +506,7 @@ async fn the_hands_carry_out_every_order_and_say_why_they_do_not() {
         assert!(refused.contains(why), "{refused}");
     }
     let to = HookTo::Command(words(&["printenv", "PLIMSOLL_SEQ"]));
-    assert_eq!(hands.tell(hook(to), event(), Level::Normal).await, Ok("42".into()));
+    assert_eq!(hands.tell(hook(to), event(), Level::Normal.into()).await, Ok("42".into()));
 }
 
 #[tokio::test]
@@ -513,7 +519,7 @@ async fn a_demo_and_a_recording_have_idle_hands() {
         let run = Order::Run { words: touch.clone(), level: Level::Emergency };
         assert!(idle.carry_out(run).await.is_err());
         let to = HookTo::Command(touch.clone());
-        assert!(idle.tell(hook(to), event(), Level::Emergency).await.is_err());
+        assert!(idle.tell(hook(to), event(), Level::Emergency.into()).await.is_err());
     }
     assert!(!trace.exists());
     let run = Order::Run { words: touch, level: Level::Emergency };

@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use plimsoll::act::Order;
 use plimsoll::domain::plan::Keep;
 use plimsoll::domain::{
-    Event, InstalledModel, Level, LoadedModel, ModelDetails, ModelName, Snapshot,
+    Event, InForce, InstalledModel, LoadedModel, ModelDetails, ModelName, Snapshot,
 };
 use plimsoll::engine::attach::{AttachFault, ObservingLink, RemoteLink, Served, Socket};
 use plimsoll::engine::clock::Clock;
@@ -78,9 +78,9 @@ impl Holder {
         let mut stream = self.raw().await;
         assert_eq!(
             line(&mut stream).await,
-            json!({"plimsoll": env!("CARGO_PKG_VERSION"), "format": 3})
+            json!({"plimsoll": env!("CARGO_PKG_VERSION"), "format": 4})
         );
-        stream.write_all(b"{\"plimsoll\":\"test\",\"format\":3}\n").await.unwrap();
+        stream.write_all(b"{\"plimsoll\":\"test\",\"format\":4}\n").await.unwrap();
         stream
     }
 }
@@ -114,7 +114,7 @@ impl Hands for NoHands {
         Box::pin(async move { Err(format!("no test asks for {order:?}")) })
     }
 
-    fn tell(&self, hook: Hook, _: Event, _: Level) -> BoxFuture<'static, Result<String, String>> {
+    fn tell(&self, hook: Hook, _: Event, _: InForce) -> BoxFuture<'static, Result<String, String>> {
         Box::pin(async move { Err(format!("no test has a hook: {hook:?}")) })
     }
 }
@@ -267,7 +267,7 @@ async fn hostile_lines_end_their_own_conversation_only() {
 async fn another_format_is_told_ours_and_turned_away() {
     let holder = Holder::start();
     let mut stream = holder.raw().await;
-    assert_eq!(line(&mut stream).await["format"], 3);
+    assert_eq!(line(&mut stream).await["format"], 4);
     stream.write_all(b"{\"plimsoll\":\"9.0.0\",\"format\":9}\n").await.unwrap();
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).await.unwrap();

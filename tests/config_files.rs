@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use plimsoll::config::key;
 use plimsoll::config::{Config, DEFAULT, Flags, Surroundings, load};
+use plimsoll::domain::Level;
 
 fn files(kind: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs").join(kind);
@@ -109,6 +110,10 @@ fn the_commented_default_names_every_setting_and_its_examples_load() {
     assert_eq!(loaded.config.hooks.len(), 2);
     assert_eq!(loaded.key_bindings().len(), 2);
     assert_eq!(loaded.config.recommend.tags.len(), 1);
+    let hints = loaded.hints();
+    let [normal, critical] = [Level::Normal, Level::Critical].map(|level| hints.at(level));
+    let (same, differs) = (["cache_mb", "quality"], normal["cache_mb"] != critical["cache_mb"]);
+    assert!(differs && normal.keys().eq(same) && critical.keys().eq(same), "{hints:?}");
     let defaults = load(&Flags::default(), &Surroundings::default()).unwrap();
     assert_eq!(loaded.tastes(), defaults.tastes(), "the examples are the built-in ones");
 }
@@ -116,7 +121,9 @@ fn the_commented_default_names_every_setting_and_its_examples_load() {
 fn collect(table: &toml::Table, prefix: &str, named: &mut BTreeSet<String>) {
     for (name, value) in table {
         match value {
-            toml::Value::Table(inner) if !["keys", "tags"].contains(&name.as_str()) => {
+            toml::Value::Table(inner)
+                if !["keys", "tags"].contains(&name.as_str()) && prefix != "hints." =>
+            {
                 collect(inner, &format!("{prefix}{name}."), named);
             }
             toml::Value::Table(_) => {}

@@ -62,7 +62,9 @@ fn a_thousand_layers_make_verdicts_little_slower() {
     let plain = least_time(|index| shape(300 + index * 97 % 14_000));
     let hostile = least_time(hostile);
     println!("two hundred verdicts: {plain:?}, hostile {hostile:?}");
-    assert!(hostile < plain * 5, "{plain:?}, hostile {hostile:?}");
+    // Three to six times on quiet and on busy machines; some fifty times where
+    // each context that is tried counts the layers anew.
+    assert!(hostile < plain * 20, "{plain:?}, hostile {hostile:?}");
 }
 
 fn attended(machine: &mut Machine, dial: Option<FitQuestion>) {

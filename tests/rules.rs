@@ -452,6 +452,7 @@ fn a_new_config_counts_at_once() {
     let configured = Configured {
         fit: Default::default(),
         tastes: Default::default(),
+        hints: Default::default(),
         note: "config read again: 1 change".into(),
         interval: Some(Duration::from_secs(1)),
         regime_for: regime(Profile::Linux15, rules(RuleMode::Act)),
@@ -478,6 +479,7 @@ fn a_new_config_changes_what_verdicts_and_recommendations_rest_on() {
     let configured = Configured {
         fit: FitSettings { context: Some(2048), ..FitSettings::default() },
         tastes: Default::default(),
+        hints: Default::default(),
         note: "config read again: 1 change".into(),
         interval: None,
         regime_for: regime(Profile::Linux15, rules(RuleMode::Observe)),

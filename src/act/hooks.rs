@@ -1,7 +1,7 @@
 //! The owner's hooks: a command or an address that is told of events.
 //!
-//! An address gets one JSON object by POST: `seq`, `time`, `level`, `kind`,
-//! `title`, `text`, and in `body` all the event holds. A command gets the same
+//! An address gets one JSON object by POST: `schema_version`, `seq`, `time`,
+//! `level`, `hints`, `kind`, `title`, `text`, and in `body` all the event holds. A command gets the same
 //! in its environment (see [`super::command`]). Nothing of an event ever
 //! becomes a part of an address or of a command's words.
 
@@ -16,7 +16,7 @@ use super::command::{self, CommandFault, Errand};
 use super::web;
 use crate::domain::event::EventBody;
 use crate::domain::text::clean;
-use crate::domain::{Event, Level, Wall};
+use crate::domain::{Event, EventKind, HintValues, InForce, Level, Wall};
 
 /// Events that may wait for one hook: one that hangs gathers no more behind
 /// it, on a machine that is short of memory. Each hook is told one by one, and
@@ -25,6 +25,9 @@ const WAITING: usize = 8;
 
 /// The system takes at most 128 KiB for a variable; a command can do without.
 const LONGEST_VARIABLE: usize = 64 * 1024;
+
+/// Of the object a hook is told: raised when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// As much of an answer as is read; none of it is kept.
 const MOST_ANSWER: usize = 4096;
@@ -107,11 +110,17 @@ impl Teller {
 
     /// Answers with what a command said, or an address's status line. Where too
     /// many wait already the hook is not told, and the fault says so.
-    pub async fn tell(&self, hook: Hook, event: Event, level: Level) -> Result<String, HookFault> {
+    pub async fn tell(
+        &self,
+        hook: Hook,
+        event: Event,
+        now: impl Into<InForce>,
+    ) -> Result<String, HookFault> {
+        let now = now.into();
         let queue = self.queue_of(&hook.to);
         let _place = queue.places.try_acquire().map_err(|_| HookFault::TooMany)?;
         let _turn = queue.turn.acquire().await.map_err(|_| HookFault::TooMany)?;
-        let told = Told::new(&event, level);
+        let told = Told::new(&event, &now);
         match hook.to {
             HookTo::Command(words) => {
                 let variables = told.variables();
@@ -129,27 +138,33 @@ impl Teller {
 /// What a hook is told.
 #[derive(Debug, Serialize)]
 struct Told<'a> {
+    schema_version: u32,
     seq: u64,
     time: Wall,
     level: Level,
-    kind: &'static str,
+    /// What other programs are told at that level.
+    hints: &'a HintValues,
+    kind: EventKind,
     title: String,
     text: String,
     body: &'a EventBody,
 }
 
 impl<'a> Told<'a> {
-    fn new(event: &'a Event, level: Level) -> Self {
+    fn new(event: &'a Event, now: &'a InForce) -> Self {
         let body = &event.body;
-        let (kind, title, text) = (body.kind().word(), body.title(), body.text());
-        Told { seq: event.seq, time: event.time, level, kind, title, text, body }
+        let (kind, title, text) = (body.kind(), body.title(), body.text());
+        let (level, hints) = (now.level, &*now.hints);
+        let schema_version = SCHEMA_VERSION;
+        let (seq, time) = (event.seq, event.time);
+        Told { schema_version, seq, time, level, hints, kind, title, text, body }
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
         let mut variables = vec![
             ("PLIMSOLL_EVENT", "hook".to_owned()),
             ("PLIMSOLL_LEVEL", self.level.word().to_owned()),
-            ("PLIMSOLL_KIND", self.kind.to_owned()),
+            ("PLIMSOLL_KIND", self.kind.id().to_owned()),
             ("PLIMSOLL_TITLE", self.title.clone()),
             ("PLIMSOLL_TEXT", self.text.clone()),
             ("PLIMSOLL_SEQ", self.seq.to_string()),
@@ -283,7 +298,7 @@ mod tests {
         let told = |length: usize| {
             let body = EventBody::Note { text: "x".repeat(length) };
             let event = Event { seq: 7, time, body };
-            Told::new(&event, Level::Warning).variables()
+            Told::new(&event, &Level::Warning.into()).variables()
         };
         let has_json = |length| told(length).iter().any(|(name, _)| *name == "PLIMSOLL_JSON");
         assert!(has_json(1000) && !has_json(100_000));

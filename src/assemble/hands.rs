@@ -12,7 +12,7 @@ use crate::act::deeds::{self, Deeds};
 use crate::act::hooks::Teller;
 use crate::act::signals;
 use crate::domain::snapshot::Mode;
-use crate::domain::{Event, Level};
+use crate::domain::{Event, InForce};
 use crate::engine::executor::Hands;
 use crate::engine::input::{Answered, Hook};
 
@@ -71,10 +71,10 @@ impl Hands for RealHands {
         &self,
         hook: Hook,
         event: Event,
-        level: Level,
+        now: InForce,
     ) -> BoxFuture<'static, Result<String, String>> {
         let teller = self.teller.clone();
-        async move { teller.tell(hook, event, level).await.map_err(chain) }.boxed()
+        async move { teller.tell(hook, event, now).await.map_err(chain) }.boxed()
     }
 }
 
@@ -87,7 +87,7 @@ impl Hands for IdleHands {
         async move { Err(why.to_owned()) }.boxed()
     }
 
-    fn tell(&self, _: Hook, _: Event, _: Level) -> BoxFuture<'static, Result<String, String>> {
+    fn tell(&self, _: Hook, _: Event, _: InForce) -> BoxFuture<'static, Result<String, String>> {
         let why = self.0;
         async move { Err(why.to_owned()) }.boxed()
     }

@@ -35,8 +35,8 @@ pub const FAULT: &str = "config";
 const NOTES: &str = "settings";
 
 /// Sections that a running engine follows; the rest counts from the next start.
-const FOLLOWED: [&str; 8] =
-    ["profile", "interval", "levels", "rules", "fit", "recommend", "components", "hooks"];
+const FOLLOWED: [&str; 9] =
+    ["profile", "interval", "levels", "rules", "fit", "recommend", "hints", "components", "hooks"];
 
 /// What became of reading the config again.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -77,6 +77,7 @@ pub(super) fn settings_at(config: &LoadedConfig, edges: &Edges, total: Bytes) ->
         tastes: config.tastes(),
         components: config.component_rules(),
         hooks: hooks(config),
+        hints: Arc::new(config.hints()),
         may_act: false,
         runtime_kind: edges.runtime.kind(),
         endpoint: edges.runtime.endpoint().clone(),
@@ -116,6 +117,7 @@ pub(super) fn configured(config: &LoadedConfig, total: Bytes, note: String) -> C
         tastes: config.tastes(),
         components: config.component_rules(),
         hooks: hooks(config),
+        hints: Arc::new(config.hints()),
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Context;
+use crate::config::Surroundings;
 
 /// The longest name of a fact, and a space.
 const NAME: usize = 10;
@@ -17,7 +18,12 @@ const NARROWEST: usize = 24;
 
 /// How wide a line may be; `None`: as wide as it is.
 pub fn columns(context: &Context) -> Option<usize> {
-    let said = context.surroundings.variable("COLUMNS").and_then(|text| text.parse().ok());
+    columns_in(&context.surroundings)
+}
+
+/// The same, where there is no more than that.
+pub fn columns_in(surroundings: &Surroundings) -> Option<usize> {
+    let said = surroundings.variable("COLUMNS").and_then(|text| text.parse().ok());
     let is_terminal = || io::stdout().is_terminal();
     let seen = || rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok();
     let columns = said.or_else(|| is_terminal().then(|| seen().map(|size| size.ws_col.into()))?);
@@ -28,6 +34,13 @@ pub fn columns(context: &Context) -> Option<usize> {
 pub fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)
+}
+
+/// The same on a line of its own.
+pub fn write_json_line(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    out.write_all(&line)
 }
 
 /// A fact under its name, what does not fit the line below it.

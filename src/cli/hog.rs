@@ -25,12 +25,13 @@ use crate::engine::link::Attention;
 use crate::sense::family::{held_here, offer_to_the_kernel};
 
 use super::Context;
-use super::events::level;
 use super::exit::{ExitCode, WrongUsage};
 use super::facts::columns;
 use super::following::{Following, Turn};
+use super::names::one_of;
 use super::progress::Progress;
 use super::signals::hang_up;
+use crate::policy::signals::RAISED;
 
 use self::bounds::{Refusal, may_hold, may_take};
 use self::keys::Keys;
@@ -81,7 +82,7 @@ pub struct Args {
     #[arg(long, value_name = "SPAN", value_parser = span, default_value = "10s")]
     hold: Duration,
     /// Give it back at this level or a worse one
-    #[arg(long, value_name = "LEVEL", value_parser = worse)]
+    #[arg(long, value_name = "LEVEL", value_parser = one_of(&RAISED, Level::word))]
     until: Option<Level>,
     /// Give it back after so long, whatever is held by then
     #[arg(long = "for", value_name = "SPAN", value_parser = span)]
@@ -101,13 +102,6 @@ fn size(text: &str) -> Result<Bytes, String> {
 
 fn span(text: &str) -> Result<Duration, &'static str> {
     span_from_text(text).ok_or("not a span of time; accepted are 500ms, 30s, 10m")
-}
-
-fn worse(text: &str) -> Result<Level, &'static str> {
-    level(text)
-        .ok()
-        .filter(|level| *level > Level::Normal)
-        .ok_or("accepted are warning, critical, emergency")
 }
 
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {

@@ -12,13 +12,20 @@ use anyhow::Result;
 
 use super::Context;
 use super::exit::ExitCode;
-use super::facts::write_json;
+use super::facts::{columns, write_json};
+use super::fitted::Fitted;
 use super::look::{Glance, see};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Of a recording, its first two samples are judged.
+
+  plimsoll status                                  one check, for people
+  plimsoll status --json | jq .headroom_bytes      one figure of it
+  plimsoll status --demo                           of a machine that is none
+
 Exit codes: 0 normal, 10 warning, 11 critical, 12 emergency; 1 failed,
-2 usage or config. Of a recording, its first two samples are judged.")]
+2 usage or config.")]
 pub struct Args {
     /// For programs: one JSON object
     #[arg(long)]
@@ -33,7 +40,7 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     if args.json {
         write_json(out, &json::Status::of(&snapshot))?;
     } else {
-        text::write(&snapshot, out)?;
+        text::write(&snapshot, &mut Fitted::new(out, columns(context)))?;
     }
     out.flush()?;
     Ok(ExitCode::from(snapshot.level.level))

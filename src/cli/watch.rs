@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "PATTERN")]
     component: Option<String>,
     /// End when it is at this level or a worse one; normal: when it is calm
-    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    #[arg(long, value_name = "LEVEL", value_parser = level())]
     until: Option<Level>,
 }
 
@@ -65,13 +65,14 @@ async fn watch(
     let mut following = Following::begin(context, config, attention).await?;
     let every = config.config.interval.filter(|_| context.flags.interval.is_some());
     let mut due = Due { every, told: None, at: Instant::now() };
-    let mut settled = None;
+    let mut first = None;
     let code = loop {
         let snapshot = following.snapshot();
-        if snapshot.sample.is_some() {
-            let unsettled = following.unsettled();
-            let settled = *settled.get_or_insert_with(|| Instant::now() + unsettled);
-            let is_over = is_reached(args.until, snapshot.level.level, Instant::now() >= settled);
+        if let Some(sample) = &snapshot.sample {
+            // By the samples' own time: on a busy machine they come late.
+            let seen = sample.at.since(*first.get_or_insert(sample.at));
+            let is_settled = seen >= following.unsettled();
+            let is_over = is_reached(args.until, snapshot.level.level, is_settled);
             if due.is_due(Told::of(&snapshot, args.component.as_deref()), is_over) {
                 let (events, _) = following.news(&snapshot);
                 match args.json {

@@ -1,15 +1,18 @@
 //! Whether a layer may stand: each key known, each value of its kind; and
 //! whether the merged values go together.
 
+mod hints;
 mod lists;
 
 use std::collections::BTreeMap;
 
 use super::error::{ConfigError, KeyFault};
-use super::key::{self, COMPONENTS, HOOKS, KEYS_SECTION, Key, Kind, TAGS_SECTION};
+use super::key::{self, COMPONENTS, HINT_SECTIONS, HOOKS, KEYS_SECTION, Key, Kind, TAGS_SECTION};
 use super::origin::Origin;
 use super::value::{number_from_value, parameters_from_value, size_from_value, words_problem};
 use crate::domain::text::clean;
+
+pub(super) use self::hints::hint;
 
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,11 +77,15 @@ impl Layer<'_> {
             } else if path == HOOKS {
                 self.list(&path, value, lists::hooks(value));
             } else if [KEYS_SECTION, TAGS_SECTION].contains(&path.as_str())
+                || HINT_SECTIONS.contains(&path.as_str())
                 || key::is_section(&path)
             {
                 match value {
                     toml::Value::Table(inner) if path == KEYS_SECTION => self.bindings(inner),
                     toml::Value::Table(inner) if path == TAGS_SECTION => self.tags(inner),
+                    toml::Value::Table(inner) if HINT_SECTIONS.contains(&path.as_str()) => {
+                        self.hints(&path, inner);
+                    }
                     toml::Value::Table(inner) => self.section(&path, inner),
                     other => {
                         let problem = format!("is {}", found(&path, other));
@@ -106,6 +113,14 @@ impl Layer<'_> {
         for (tag, value) in table {
             let path = format!("{TAGS_SECTION}.{tag}");
             let checked = self::tag(tag, value, &(self.origin_of)(&path));
+            self.keep_or_fault(&path, value, checked);
+        }
+    }
+
+    fn hints(&mut self, section: &str, table: &toml::Table) {
+        for (name, value) in table {
+            let path = format!("{section}.{name}");
+            let checked = hints::hint(&path, value, &(self.origin_of)(&path));
             self.keep_or_fault(&path, value, checked);
         }
     }
@@ -316,6 +331,7 @@ pub(super) fn across(settings: &BTreeMap<String, Setting>) -> Vec<ConfigError> {
             faults.push(order_fault((high, a), (low, b), "above").into());
         }
     }
+    faults.extend(hints::across(settings).into_iter().map(ConfigError::from));
     faults
 }
 

@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use super::value::{
-    is_web_address, number_from_value, parameters_from_value, size_from_value, span_from_text,
-    words_problem,
+    hint_from_value, is_web_address, number_from_value, parameters_from_value, size_from_value,
+    span_from_text, words_problem,
 };
+use crate::domain::hints::LONGEST_TEXT;
 
 /// What the environment variables of keys begin with.
 pub const PREFIX: &str = "PLIMSOLL_";
@@ -23,6 +24,11 @@ pub const COMPONENTS: &str = "components";
 
 /// The table whose keys are tags, each a kind of task.
 pub const TAGS_SECTION: &str = "recommend.tags";
+
+/// The tables whose keys are other programs' own, one a level.
+pub const HINTS_SECTION: &str = "hints";
+pub const HINT_SECTIONS: [&str; 4] =
+    ["hints.normal", "hints.warning", "hints.critical", "hints.emergency"];
 
 /// The list of whom to tell of what happens.
 pub const HOOKS: &str = "hooks";
@@ -42,6 +48,8 @@ pub enum Kind {
     Text(&'static str),
     /// Absolute, or under the home folder with `~/`, or empty.
     Folder,
+    /// As a folder.
+    File,
     Choice(&'static [&'static str]),
     /// From, to, and what it is.
     Number(f64, f64, &'static str),
@@ -64,6 +72,8 @@ pub enum Kind {
     /// Over the ids of components.
     Pattern,
     Url,
+    /// Any single value that is short.
+    Plain,
 }
 
 const MINUTE_MS: u64 = 60_000;
@@ -88,6 +98,9 @@ const KV_TYPE: Kind = Kind::Choice(&["f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1
 
 /// What the patterns of a tag are, for messages.
 pub const TAG: Kind = Kind::Names("patterns over models' names");
+
+/// What another program is told.
+pub const HINT: Kind = Kind::Plain;
 
 /// What a pattern over components begins with.
 pub const COMPONENT_KINDS: [&str; 8] =
@@ -122,7 +135,7 @@ const fn key(path: &'static str, kind: Kind) -> Key {
 }
 
 /// In the order they are shown: top level first, then section by section.
-pub const KEYS: [Key; 66] = [
+pub const KEYS: [Key; 68] = [
     key("profile", Kind::Choice(&["auto", "mac-8", "mac-16", "careful", "linux-15", "pressure"])),
     // Faster than 100 ms measures the measuring; slower than an hour is not a dashboard.
     key("interval", Kind::Span(100, HOUR_MS)),
@@ -187,6 +200,8 @@ pub const KEYS: [Key; 66] = [
     key("recommend.low", Kind::Parameters),
     key("recommend.medium", Kind::Parameters),
     key("recommend.tags.*", TAG),
+    key("hints.file", Kind::File),
+    key("hints.*", HINT),
     // Ten years, and what a small disk still holds.
     key("history.keep_days", Kind::Count(1, 3650)),
     key("history.keep_mib", Kind::Count(1, 10_240)),
@@ -225,7 +240,7 @@ impl Key {
 
 /// The keys that hold one value each.
 pub fn plain() -> impl Iterator<Item = &'static Key> {
-    let others = ["keys.*", "recommend.tags.*", COMPONENTS, HOOKS];
+    let others = ["keys.*", "recommend.tags.*", "hints.*", COMPONENTS, HOOKS];
     KEYS.iter().filter(move |key| !others.contains(&key.path))
 }
 
@@ -240,12 +255,24 @@ pub fn variable_of(path: &str) -> String {
     format!("{PREFIX}{}", path.replace('.', "_").to_ascii_uppercase())
 }
 
+/// `PLIMSOLL_HINTS_NORMAL_CACHE_MB` is `hints.normal.cache_mb`.
+pub fn hint_path(variable: &str) -> Option<String> {
+    HINT_SECTIONS.iter().find_map(|section| {
+        let name = variable.strip_prefix(&variable_of(section))?.strip_prefix('_')?;
+        Some(format!("{section}.{}", name.to_ascii_lowercase()))
+    })
+}
+
 impl Kind {
     /// What is accepted, to follow "accepted is".
     pub fn accepted(&self) -> String {
         match self {
             Kind::Text(what) => format!("text: {what}"),
             Kind::Folder => "text: a folder that begins with `/` or `~/`".to_owned(),
+            Kind::File => "text: a file that begins with `/` or `~/`".to_owned(),
+            Kind::Plain => format!(
+                "a number, true or false, or a text of at most {LONGEST_TEXT} characters on one line"
+            ),
             Kind::Choice(words) => format!("one of {}", quoted(words)),
             Kind::Number(least, most, what) => format!("a {what} from {least} to {most}"),
             Kind::Count(least, most) => format!("a whole number from {least} to {most}"),
@@ -281,7 +308,7 @@ impl Kind {
     pub fn admits(&self, value: &toml::Value) -> bool {
         match self {
             Kind::Text(_) => value.is_str(),
-            Kind::Folder => value.as_str().is_some_and(|folder| {
+            Kind::Folder | Kind::File => value.as_str().is_some_and(|folder| {
                 folder.is_empty() || folder.starts_with('/') || folder.starts_with("~/")
             }),
             Kind::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
@@ -314,6 +341,7 @@ impl Kind {
                 })
             }),
             Kind::Url => value.as_str().is_some_and(is_web_address),
+            Kind::Plain => hint_from_value(value).is_some(),
         }
     }
 
@@ -324,6 +352,12 @@ impl Kind {
             Kind::Number(..) => trimmed.parse().ok().map(toml::Value::Float),
             Kind::Count(..) => trimmed.parse().ok().map(toml::Value::Integer),
             Kind::Switch => trimmed.parse().ok().map(toml::Value::Boolean),
+            Kind::Plain => trimmed
+                .parse()
+                .map(toml::Value::Integer)
+                .or_else(|_| trimmed.parse().map(toml::Value::Float))
+                .or_else(|_| trimmed.parse().map(toml::Value::Boolean))
+                .ok(),
             Kind::Names(_) => {
                 let names = trimmed.split_whitespace().map(|name| name.to_owned().into());
                 Some(toml::Value::Array(names.collect()))
@@ -359,11 +393,12 @@ fn span_words(millis: u64) -> String {
 pub fn nearest(unknown: &str) -> Option<String> {
     let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let known = || {
-        plain().map(|key| key.path).chain([
+        plain().map(|key| key.path).chain(HINT_SECTIONS).chain([
             COMPONENTS,
             HOOKS,
             KEYS_SECTION,
             TAGS_SECTION,
+            HINTS_SECTION,
             "levels",
             "rules",
             "fit",
@@ -394,18 +429,22 @@ pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, candidate)| candidate.to_owned())
 }
 
-/// Letters to add, drop or change to get from one word to the other.
+/// Letters to add, drop, change or swap with the next to get from one word to
+/// the other.
 fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let mut before = Vec::new();
     let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b) in to.iter().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+    for i in 1..=from.len() {
+        let mut next = vec![i; to.len() + 1];
+        for j in 1..=to.len() {
+            let changed = row[j - 1] + usize::from(from[i - 1] != to[j - 1]);
+            next[j] = changed.min(row[j] + 1).min(next[j - 1] + 1);
+            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
+                next[j] = next[j].min(before[j - 2] + 1);
+            }
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[to.len()]
 }
@@ -421,7 +460,7 @@ mod tests {
     fn sample(kind: Kind) -> String {
         let text = match kind {
             Kind::Text(_) => "\"x\"",
-            Kind::Folder => "\"/x\"",
+            Kind::Folder | Kind::File => "\"/x\"",
             // The first is the default.
             Kind::Choice(words) => return format!("\"{}\"", words[words.len() - 1]),
             Kind::Number(..) | Kind::Count(..) => "7",
@@ -435,6 +474,7 @@ mod tests {
             Kind::Commands => "[[\"x\", \"y\"], [\"z\"]]",
             Kind::Pattern => "\"unit:x\"",
             Kind::Url => "\"http://x\"",
+            Kind::Plain => "7",
         };
         text.to_owned()
     }
@@ -488,6 +528,7 @@ mod tests {
             "rules.kill_switch.",
             "fit.",
             "recommend.",
+            "hints.",
             "history.",
         ] {
             let wrong = format!("{section}no_such_key = 1");
@@ -501,6 +542,7 @@ mod tests {
                     || is_section(&field)
                     || field == KEYS_SECTION
                     || field == TAGS_SECTION
+                    || HINT_SECTIONS.contains(&field.as_str())
                     || field == COMPONENTS
                     || field == HOOKS,
                 "{field} is in the schema, not among the keys"
@@ -538,5 +580,16 @@ mod tests {
         assert_eq!(meant("hysteresys").as_deref(), Some("levels.hysteresis"));
         assert_eq!(meant("colour").as_deref(), Some("color"));
         assert_eq!(meant("weather_forecast"), None);
+    }
+
+    #[test]
+    fn two_letters_that_are_swapped_are_one_slip() {
+        let meant = |word| closest(word, ["dark", "light", "act", "levels.warning"].into_iter());
+        assert_eq!(meant("drak").as_deref(), Some("dark"));
+        assert_eq!(meant("atc").as_deref(), Some("act"));
+        assert_eq!(meant("ligth").as_deref(), Some("light"));
+        assert_eq!(meant("levls.wraning").as_deref(), Some("levels.warning"));
+        assert_eq!((meant("bark"), meant("krad"), meant("")), (Some("dark".into()), None, None));
+        assert_eq!([distance("", "abc"), distance("abc", ""), distance("ca", "abc")], [3, 3, 3]);
     }
 }

@@ -304,14 +304,15 @@ impl Gathered {
             }
             let origin = Origin::Environment { variable: variable.clone() };
             let intent = variable.strip_prefix("PLIMSOLL_KEYS_").map(str::to_ascii_lowercase);
-            let tag = variable.strip_prefix("PLIMSOLL_RECOMMEND_TAGS_");
-            let tag = tag.map(str::to_ascii_lowercase);
+            let tag = variable.strip_prefix("PLIMSOLL_RECOMMEND_TAGS_").map(str::to_lowercase);
             if let Some(key) = key::plain().find(|key| key.variable() == *variable) {
                 self.take_value(key, text, origin);
             } else if let Some(intent) = intent {
                 self.take_binding(&intent, text, origin);
             } else if let Some(tag) = tag {
                 self.take_tag(&tag, text, origin);
+            } else if let Some(path) = key::hint_path(variable) {
+                self.take_hint(path, text, origin);
             } else {
                 self.faults.push(unknown_variable(variable, origin).into());
             }
@@ -359,6 +360,12 @@ impl Gathered {
         let value = key::TAG.value_from_text(text);
         let checked = check::tag(tag, &value, &origin);
         self.keep_or_fault(format!("{TAGS_SECTION}.{tag}"), Setting { value, origin }, checked);
+    }
+
+    fn take_hint(&mut self, path: String, text: &str, origin: Origin) {
+        let value = key::HINT.value_from_text(text);
+        let checked = check::hint(&path, &value, &origin);
+        self.keep_or_fault(path, Setting { value, origin }, checked);
     }
 
     fn keep_or_fault(

@@ -19,6 +19,8 @@ pub struct Paths {
     pub data_dir: Option<PathBuf>,
     /// For lock and socket: gone after a reboot where the system has such a place.
     pub runtime_dir: Option<PathBuf>,
+    /// What other programs are told is written there.
+    pub hints_file: Option<PathBuf>,
 }
 
 impl Paths {
@@ -34,10 +36,16 @@ impl Paths {
             // Another folder would be another lock, and two would act.
             .or_else(|| surroundings.session_dir.clone())
             .map(|folder| folder.join("plimsoll"));
+        let runtime_dir = runtime_dir.or_else(|| data_dir.clone());
+        let hints_file = match config.hints.file.as_str() {
+            "" => runtime_dir.as_ref().map(|folder| folder.join("hints.json")),
+            said => Some(expand_home(said, surroundings)),
+        };
         Paths {
             config_file: Paths::config_file(flags, surroundings).map(|(path, _)| path),
             themes: surroundings.config_dir.as_ref().map(|folder| folder.join("themes")),
-            runtime_dir: runtime_dir.or_else(|| data_dir.clone()),
+            runtime_dir,
+            hints_file,
             data_dir,
         }
     }

@@ -7,7 +7,7 @@ use super::error::ConfigError;
 use super::layers::LoadedConfig;
 use super::profiles::Chosen;
 use super::schema::{self, ProfileChoice};
-use crate::domain::{Bytes, ModelName, Percent, RuleMode, Strength};
+use crate::domain::{Bytes, Hints, ModelName, Percent, RuleMode, Strength};
 use crate::policy::fit::FitSettings;
 use crate::policy::recommend::Tastes;
 use crate::policy::rules::{ComponentRule, KillSwitch, LevelRule, Rules};
@@ -119,6 +119,13 @@ impl LoadedConfig {
         let mut tags = own.tags;
         tags.extend(set.tags.clone());
         Tastes { low, medium, tags }
+    }
+
+    /// What other programs are told at each level, and where.
+    pub fn hints(&self) -> Hints {
+        let set = self.config.hints.clone();
+        let file = self.paths.hints_file.as_ref().map(|file| file.to_string_lossy().into_owned());
+        Hints::new([set.normal, set.warning, set.critical, set.emergency], file)
     }
 
     /// A word on modes that their ceiling cuts, where nobody set the ceiling:

@@ -14,7 +14,7 @@ use super::value::{
     KeyNames, optional_number, optional_parameters, optional_percent, optional_priority,
     optional_size, optional_span,
 };
-use crate::domain::{Bytes, KvType, Measure, Percent, Priority, RuleMode, Strength};
+use crate::domain::{Bytes, HintValues, KvType, Measure, Percent, Priority, RuleMode, Strength};
 use crate::policy::limits::Profile;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -34,6 +34,7 @@ pub struct Config {
     pub rules: Rules,
     pub fit: Fit,
     pub recommend: Recommend,
+    pub hints: HintSections,
     pub history: History,
     pub components: Vec<ComponentRule>,
     pub hooks: Vec<Hook>,
@@ -55,6 +56,7 @@ impl Default for Config {
             rules: Rules::default(),
             fit: Fit::default(),
             recommend: Recommend::default(),
+            hints: HintSections::default(),
             history: History::default(),
             components: Vec::new(),
             hooks: Vec::new(),
@@ -274,6 +276,18 @@ pub struct Recommend {
     pub medium: Option<u64>,
     /// Tag to patterns over models' names.
     pub tags: BTreeMap<String, Vec<String>>,
+}
+
+/// What other programs are told, as each level says it itself.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HintSections {
+    /// Empty is the runtime folder.
+    pub file: String,
+    pub normal: HintValues,
+    pub warning: HintValues,
+    pub critical: HintValues,
+    pub emergency: HintValues,
 }
 
 /// How much of the past is kept.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
-use crate::domain::{Bytes, Percent, Priority, parameters};
+use crate::domain::{Bytes, HintValue, Percent, Priority, parameters};
 
 /// `1s`, `500 ms`, `10min`, `1.5h`. `None` for anything else.
 pub fn span_from_text(text: &str) -> Option<Duration> {
@@ -46,6 +46,18 @@ pub fn parameters_from_value(value: &toml::Value) -> Option<u64> {
         toml::Value::String(text) => parameters::from_text(text),
         _ => None,
     }
+}
+
+/// A single value that another program can be told.
+pub fn hint_from_value(value: &toml::Value) -> Option<HintValue> {
+    let hint = match value {
+        toml::Value::Integer(whole) => HintValue::Whole(*whole),
+        toml::Value::Float(number) => HintValue::Number(*number),
+        toml::Value::Boolean(on) => HintValue::Switch(*on),
+        toml::Value::String(text) => HintValue::Text(text.clone()),
+        _ => return None,
+    };
+    hint.may_stand().then_some(hint)
 }
 
 /// Most words of a command, and bytes of one: far over what anybody writes.

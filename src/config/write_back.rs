@@ -12,7 +12,7 @@ use toml_edit::{DocumentMut, Item, Table, TableLike, Value};
 
 use super::difference::unified;
 use super::error::ConfigError;
-use super::key::{KEYS_SECTION, Key, TAGS_SECTION};
+use super::key::{HINT_SECTIONS, KEYS_SECTION, Key, TAGS_SECTION};
 use super::layers::faults_of;
 
 /// One setting, set anew or left to the layers below.
@@ -149,7 +149,7 @@ fn read_if_there(path: &Path) -> Result<Option<String>, WriteBackError> {
 fn make(document: &mut DocumentMut, change: &Change) -> Result<(), WriteBackError> {
     let (Change::Set { path, .. } | Change::Unset { path }) = change;
     let lies_in = |table: &str| path.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'));
-    let is_open = [KEYS_SECTION, TAGS_SECTION].into_iter().any(lies_in);
+    let is_open = [KEYS_SECTION, TAGS_SECTION].into_iter().chain(HINT_SECTIONS).any(lies_in);
     if Key::at(path).is_none() && !is_open {
         return Err(WriteBackError::UnknownKey { path: path.clone() });
     }

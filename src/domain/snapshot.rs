@@ -15,6 +15,7 @@ use super::fault::RuntimeFault;
 use super::fit::{Fits, Recommendation};
 use super::forecast::Forecast;
 use super::guard::{PolicyView, Proposal, RuleModes};
+use super::hints::{HintValues, Hints};
 use super::history::History;
 use super::level::{Headroom, LevelState, Mark};
 use super::model::{InstalledModel, ModelView};
@@ -23,7 +24,7 @@ use super::sample::{Paging, Sample};
 use super::time::Moment;
 
 /// Raised when the shape of a snapshot changes.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Events kept in a snapshot; older ones are asked for by number.
 pub const EVENTS_KEPT: usize = 500;
@@ -65,6 +66,8 @@ pub struct Snapshot {
     pub fits: Part<Fits>,
     /// What would be a good model to load now.
     pub recommended: Option<Arc<Recommendation>>,
+    /// What other programs are told at each level.
+    pub hints: Part<Hints>,
     /// Loads this engine waits for: leaving would cut them off.
     pub loads_in_flight: Vec<super::model::ModelName>,
     /// Standing bad news that has no place of its own, newest last.
@@ -234,6 +237,11 @@ impl Snapshot {
             .filter(|model| !model.is_remote && !model.is_cloud)
             .filter_map(ModelView::held)
             .sum()
+    }
+
+    /// What other programs are told now.
+    pub fn hints_in_force(&self) -> &Arc<HintValues> {
+        self.hints.value.at(self.level.level)
     }
 
     pub fn model(&self, name: &super::model::ModelName) -> Option<&ModelView> {

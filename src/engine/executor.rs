@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::act::Order;
-use crate::domain::{ActionId, Event, Level};
+use crate::domain::{ActionId, Event, InForce};
 use crate::runtime::{Answer, Runtime};
 
 use super::Worked;
@@ -24,7 +24,7 @@ pub trait Hands: Send + Sync {
         &self,
         hook: Hook,
         event: Event,
-        level: Level,
+        now: InForce,
     ) -> BoxFuture<'static, Result<String, String>>;
 }
 
@@ -55,7 +55,7 @@ impl Worked {
                     drop(inbox.send(Input::Performed { action, result }).await);
                 });
             }
-            Effect::Hook { hook, event, level } => self.tell_hook(hook, event, level),
+            Effect::Hook { hook, event, now } => self.tell_hook(hook, event, now),
             Effect::Owe(debt) => self.journal.owe(debt),
             Effect::Settle(debt) => self.journal.settle(debt),
             Effect::Learn(lesson) => self.journal.learn(lesson),
@@ -74,9 +74,9 @@ impl Worked {
         }
     }
 
-    fn tell_hook(&mut self, hook: Hook, event: Event, level: Level) {
+    fn tell_hook(&mut self, hook: Hook, event: Event, now: InForce) {
         let (of, name, inbox) = (event.seq, hook.name(), self.inbox.clone());
-        let telling = self.hands.tell(hook, event, level);
+        let telling = self.hands.tell(hook, event, now);
         self.tasks.spawn(async move {
             let result = telling.await;
             drop(inbox.send(Input::Hooked { of, hook: name, result }).await);

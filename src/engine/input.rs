@@ -11,7 +11,7 @@ use crate::domain::model::{InstalledModel, LoadedModel, ModelDetails};
 use crate::domain::plan::Action;
 use crate::domain::snapshot::{Host, Mode, ProfileView};
 use crate::domain::{
-    ActionId, Bytes, Debt, Level, LoadObserved, ModelName, Named, RuntimeFault, Sample,
+    ActionId, Bytes, Debt, Hints, InForce, LoadObserved, ModelName, Named, RuntimeFault, Sample,
 };
 use crate::policy::fit::FitSettings;
 use crate::policy::limits::Limits;
@@ -105,7 +105,7 @@ pub enum Effect {
     Hook {
         hook: Hook,
         event: Event,
-        level: Level,
+        now: InForce,
     },
     /// Put on disk what is to be taken back, before it is done.
     Owe(Debt),
@@ -182,6 +182,7 @@ pub struct Configured {
     pub tastes: Tastes,
     pub components: Vec<ComponentRule>,
     pub hooks: Vec<Hook>,
+    pub hints: Arc<Hints>,
 }
 
 impl fmt::Debug for Configured {
@@ -217,6 +218,8 @@ pub struct Settings {
     /// The first entry that says something decides.
     pub components: Vec<ComponentRule>,
     pub hooks: Vec<Hook>,
+    /// What other programs are told at each level.
+    pub hints: Arc<Hints>,
     /// Rules may act: this engine holds the machine. Others only observe.
     pub may_act: bool,
     pub runtime_kind: &'static str,

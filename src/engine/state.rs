@@ -12,6 +12,7 @@ mod fits;
 mod guard;
 mod loads;
 mod metadata;
+mod minutes;
 mod models;
 mod outlook;
 mod pace;
@@ -23,6 +24,8 @@ mod tracked;
 mod view;
 mod why;
 
+pub use minutes::minutes_of;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +36,8 @@ use crate::domain::history::History;
 use crate::domain::rule::Named;
 use crate::domain::snapshot::{EVENTS_KEPT, Host, Mode, Notice, Part, ProfileView, Snapshot};
 use crate::domain::{
-    Action, ActionId, Component, Event, InstalledModel, ModelName, Moment, Monotonic, ProcessKey,
+    Action, ActionId, Component, Event, Hints, InstalledModel, ModelName, Moment, Monotonic,
+    ProcessKey,
 };
 use crate::forecast::learned::Book;
 use crate::policy::limits::Limits;
@@ -45,6 +49,7 @@ use self::debts::Owed;
 use self::fits::Verdicts;
 use self::guard::Guard;
 use self::metadata::Metadata;
+use self::minutes::Minutes;
 use self::outlook::Outlook;
 use self::readings::Readings;
 use self::runtimes::Server;
@@ -104,8 +109,10 @@ pub struct State {
     /// What was begun before this start, until it can be seen what became of it.
     unfinished: Vec<(ActionId, Action, Origin)>,
     history: History,
+    minutes: Minutes,
     events: Part<VecDeque<Event>>,
     next_seq: u64,
+    hints: Part<Hints>,
     notices: Vec<Notice>,
     attention: Attention,
     /// Only while somebody looks at it.
@@ -149,8 +156,10 @@ impl State {
             courses: Courses::default(),
             unfinished: past.unfinished,
             history: History::with_room_for(points),
+            minutes: Minutes::default(),
             events: Part::default(),
             next_seq: past.next_seq.max(1),
+            hints: Part { version: 1, value: Arc::clone(&settings.hints) },
             notices: Vec::new(),
             attention: Attention::default(),
             policy_view: None,
@@ -271,6 +280,7 @@ impl State {
     }
 
     fn take_effects(&mut self) -> Vec<Effect> {
+        self.send_minutes_along();
         let mut effects = std::mem::take(&mut self.effects);
         if std::mem::take(&mut self.is_dirty) {
             effects.push(Effect::Publish);
@@ -305,6 +315,7 @@ impl State {
             return;
         }
         let level = self.readings.level().level;
+        let now = self.hints.value.in_force(level);
         for hook in &self.settings.hooks {
             let is_wanted = match event.body {
                 EventBody::LevelChanged { .. } => hook.on_level,
@@ -312,8 +323,8 @@ impl State {
                 _ => false,
             };
             if is_wanted {
-                let (hook, event) = (hook.clone(), event.clone());
-                self.effects.push(Effect::Hook { hook, event, level });
+                let (hook, event, now) = (hook.clone(), event.clone(), now.clone());
+                self.effects.push(Effect::Hook { hook, event, now });
             }
         }
     }

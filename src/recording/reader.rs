@@ -112,12 +112,10 @@ impl<R: BufRead> Reader<R> {
                 self.before = Some(sample.clone());
                 Ok(Entry::Sample(sample))
             }
-            Read { report: Some(report), sample: None, has_change: false, .. } => {
-                let mut value =
-                    serde_json::to_value(report).map_err(|f| self.malformed(f.to_string()))?;
+            Read { report: Some(mut value), sample: None, has_change: false, .. } => {
                 clean_all(&mut value);
                 let report =
-                    serde_json::from_value(value).map_err(|f| self.malformed(f.to_string()))?;
+                    Box::<Report>::deserialize(value).map_err(|f| self.malformed(f.to_string()))?;
                 Ok(Entry::Report(report))
             }
             _ => Err(self.malformed("neither one sample, one change nor one report".into())),
@@ -166,7 +164,7 @@ fn later(at: Moment, ms: u64, wall_ns: Option<i64>) -> Option<Moment> {
 #[derive(Default)]
 struct Read {
     sample: Option<Value>,
-    report: Option<Box<Report>>,
+    report: Option<Value>,
     has_change: bool,
     later_ms: Option<u64>,
     later_wall_ns: Option<i64>,

@@ -28,8 +28,9 @@ impl<W: Write> Writer<W> {
     /// Writes the first line.
     pub fn new(mut out: W, host: &Host) -> io::Result<Self> {
         let header = Header { format: NAME.to_owned(), version: VERSION, host: host.clone() };
-        serde_json::to_writer(&mut out, &header)?;
-        out.write_all(b"\n")?;
+        let mut text = serde_json::to_vec(&header)?;
+        text.push(b'\n');
+        out.write_all(&text)?;
         Ok(Writer { out, before: None, since_whole: 0, reports: BTreeMap::new() })
     }
 

@@ -27,6 +27,10 @@ use std::path::{Path, PathBuf};
 
 use sysinfo::System;
 
+pub(super) use self::file::fault as fault_of;
+pub(super) use self::groups::{Housed, connects, container_name, housing_of};
+pub(super) use self::limit::limit_over;
+
 use self::devices::Devices;
 use self::file::Kept;
 use self::groups::NamedGroups;

@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::schema::{number, stored};
-use super::{Lesson, Restored};
+use super::{Lesson, Restored, figures};
 use crate::domain::forecast::{ForecastRecord, LoadObserved};
 use crate::domain::model::ModelDetails;
 use crate::domain::time::Wall;
@@ -82,6 +82,8 @@ pub(super) fn write(transaction: &Transaction<'_>, lesson: &Lesson) -> rusqlite:
         Lesson::Load(load) => write_load(transaction, load),
         Lesson::Forecast(record) => write_forecast(transaction, record),
         Lesson::Details { digest, details } => write_details(transaction, digest, details),
+        Lesson::Minutes(minutes) => figures::write_minutes(transaction, minutes),
+        Lesson::Count(count) => figures::write_count(transaction, count),
     }
 }
 
@@ -160,11 +162,13 @@ pub(super) fn restore(connection: &Connection, restored: &mut Restored) -> rusql
     if super::schema::version(connection)? < SINCE {
         return Ok(());
     }
-    restored.loads = newest(connection, &LOADS, "''", |_, body| serde_json::from_str(body).ok())?;
-    restored.forecasts =
-        newest(connection, &FORECASTS, "''", |_, body| serde_json::from_str(body).ok())?;
+    restored.loads =
+        newest(connection, &LOADS, "''", |_, body| serde_json::from_slice(body.as_bytes()).ok())?;
+    restored.forecasts = newest(connection, &FORECASTS, "''", |_, body| {
+        serde_json::from_slice(body.as_bytes()).ok()
+    })?;
     restored.details = newest(connection, &DETAILS, "digest", |digest, body| {
-        Some((digest.to_owned(), serde_json::from_str(body).ok()?))
+        Some((digest.to_owned(), serde_json::from_slice(body.as_bytes()).ok()?))
     })?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior, params};
 
-use super::{Choice, FILE, Restored, StoreError, lessons};
+use super::{Choice, FILE, Restored, StoreError, figures, lessons};
 use crate::domain::component::Priority;
 use crate::domain::event::{Event, EventBody};
 use crate::domain::plan::ActionId;
@@ -20,7 +20,7 @@ use crate::domain::snapshot::EVENTS_KEPT;
 use crate::domain::time::Wall;
 
 /// Each entry takes the database from its index to the next version.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     EVENTS,
     // What is to be taken back: one of a kind for each component and target,
     // since a name may come to mean another process.
@@ -32,6 +32,7 @@ const MIGRATIONS: [&str; 3] = [
         PRIMARY KEY (component, undo, target)
     ) WITHOUT ROWID;",
     lessons::TABLES,
+    figures::TABLES,
 ];
 
 const EVENTS: &str = "
@@ -249,7 +250,7 @@ fn debts(connection: &Connection) -> rusqlite::Result<Vec<Debt>> {
         connection.prepare("SELECT body FROM debts ORDER BY component, undo, target")?;
     let bodies = statement.query_map([], |row| row.get::<_, String>(0))?;
     let read = |body: rusqlite::Result<String>| {
-        body.map(|body| serde_json::from_str::<Debt>(&body).ok()).transpose()
+        body.map(|body| serde_json::from_slice::<Debt>(body.as_bytes()).ok()).transpose()
     };
     bodies.filter_map(read).collect()
 }
@@ -269,7 +270,7 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let seq = number(row, 0)?;
     let body: String = row.get(2)?;
-    Ok(match serde_json::from_str::<Event>(&body) {
+    Ok(match serde_json::from_slice::<Event>(body.as_bytes()) {
         Ok(event) => Event { seq, ..event },
         Err(fault) => Event {
             seq,

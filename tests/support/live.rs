@@ -12,7 +12,7 @@ use plimsoll::act::signals::{self, Ended};
 use plimsoll::domain::model::{ModelState, ModelView};
 use plimsoll::domain::plan::Outcome;
 use plimsoll::domain::snapshot::{Mode, ProfileView, RuntimeState, Snapshot};
-use plimsoll::domain::{Component, Event, EventBody, Level, ModelName};
+use plimsoll::domain::{Component, Event, EventBody, InForce, ModelName};
 use plimsoll::engine::clock::Clock;
 use plimsoll::engine::executor::Hands;
 use plimsoll::engine::input::{Answered, Hook, Past, Regime, Settings};
@@ -219,7 +219,7 @@ impl Hands for OnlyEnds {
         })
     }
 
-    fn tell(&self, hook: Hook, _: Event, _: Level) -> BoxFuture<'static, Result<String, String>> {
+    fn tell(&self, hook: Hook, _: Event, _: InForce) -> BoxFuture<'static, Result<String, String>> {
         Box::pin(async move { Err(format!("no test has a hook: {hook:?}")) })
     }
 }
@@ -229,6 +229,7 @@ fn settings(runtime: &Ollama, sensors: &dyn Sensors) -> Settings {
     Settings {
         fit: Default::default(),
         tastes: Default::default(),
+        hints: Default::default(),
         version: "test".into(),
         mode: Mode::Live,
         host: sensors.host(),

@@ -104,6 +104,7 @@ pub fn calm() -> Snapshot {
     };
     Snapshot {
         fits: Default::default(),
+        hints: Default::default(),
         forecast: None,
         recommended: None,
         format: FORMAT,

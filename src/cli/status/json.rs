@@ -3,16 +3,17 @@
 
 use serde::Serialize;
 
+use crate::cli::document::Document;
 use crate::domain::component::{Component, ComponentKind, FootprintSource, Priority};
 use crate::domain::level::{Basis, Level, SignalKind};
 use crate::domain::model::{Activity, Expiry, ModelView};
 use crate::domain::process::MeasuredSource;
 use crate::domain::sample::{MacPressure, Pressure};
 use crate::domain::snapshot::{Place, RuntimeState, RuntimeView, Snapshot};
-use crate::domain::{Course, Event, EventKind, Forecast, Wall};
+use crate::domain::{Course, Event, EventBody, EventKind, Forecast, HintValues, Hints, Wall};
 
-/// Raised when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 1;
+/// Of kinds that have no number of their own yet.
+pub const SCHEMA_VERSION: u32 = Document::Status.version();
 
 /// Events given; the newest.
 const EVENTS: usize = 20;
@@ -32,6 +33,8 @@ pub struct Status {
     pub swap: Option<SwapStatus>,
     pub pressure: Option<PressureStatus>,
     pub profile: String,
+    /// What other programs are told at this level.
+    pub hints: HintValues,
     pub runtimes: Vec<RuntimeStatus>,
     pub models: Vec<ModelStatus>,
     pub components: Vec<ComponentStatus>,
@@ -129,6 +132,9 @@ pub struct EventStatus {
     pub time: Wall,
     pub kind: EventKind,
     pub text: String,
+    /// Of a change of the level that was seen as it came: what other programs
+    /// are told from then on. The history does not keep it.
+    pub hints: Option<HintValues>,
 }
 
 impl Status {
@@ -140,7 +146,7 @@ impl Status {
         };
         let cause = snapshot.level.set_by.clone();
         Status {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Status.version(),
             time: snapshot.at.wall,
             basis: snapshot.level.basis,
             level: snapshot.level.level,
@@ -152,6 +158,7 @@ impl Status {
             swap: swap(snapshot),
             pressure: pressure(snapshot),
             profile: snapshot.profile.name.clone(),
+            hints: HintValues::clone(snapshot.hints_in_force()),
             runtimes: snapshot.runtimes.iter().map(runtime).collect(),
             models: models(snapshot),
             components: components(snapshot),
@@ -273,6 +280,16 @@ impl EventStatus {
             time: event.time,
             kind: event.body.kind(),
             text: format!("{}: {}", event.body.title(), event.body.text()),
+            hints: None,
         }
+    }
+
+    /// As it comes.
+    pub fn seen(event: &Event, hints: &Hints) -> EventStatus {
+        let told = match &event.body {
+            EventBody::LevelChanged { to, .. } => Some(HintValues::clone(hints.at(*to))),
+            _ => None,
+        };
+        EventStatus { hints: told, ..EventStatus::of(event) }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::domain::hints::words;
 use crate::domain::level::Headroom;
 use crate::domain::model::{Activity, Expiry, ModelView};
 use crate::domain::sample::Pressure;
@@ -18,6 +19,10 @@ pub fn write(snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "swap      {}", swap(snapshot))?;
     writeln!(out, "pressure  {}", pressure(snapshot))?;
     writeln!(out, "profile   {} ({})", snapshot.profile.name, snapshot.profile.why)?;
+    let hints = snapshot.hints_in_force();
+    if !hints.is_empty() {
+        writeln!(out, "hints     {}", words(hints))?;
+    }
     for view in &snapshot.runtimes {
         writeln!(out, "{:<9} {}", view.kind, runtime(view))?;
     }

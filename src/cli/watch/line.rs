@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use crate::cli::facts::write_json_line;
 use crate::cli::status::json::{EventStatus, Status};
 use crate::domain::level::Headroom;
 use crate::domain::pattern::matches;
@@ -81,12 +82,12 @@ pub fn json(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut status = Status::of(snapshot);
-    status.events = events.iter().rev().map(EventStatus::of).collect();
+    let hints = &snapshot.hints.value;
+    status.events = events.iter().rev().map(|event| EventStatus::seen(event, hints)).collect();
     if let Some(pattern) = pattern {
         status.components.retain(|one| is_match(pattern, &one.id, &one.name));
     }
-    serde_json::to_writer(&mut *out, &status)?;
-    writeln!(out)
+    write_json_line(out, &status)
 }
 
 /// What matters first: a narrow terminal shows no more.

@@ -68,6 +68,7 @@ impl Update {
         leave_out(&mut snapshot.components, &before.components);
         leave_out(&mut snapshot.events, &before.events);
         leave_out(&mut snapshot.fits, &before.fits);
+        leave_out(&mut snapshot.hints, &before.hints);
         Update { snapshot, history: HistoryUpdate::between(&before.history, &now.history) }
     }
 
@@ -79,6 +80,7 @@ impl Update {
             fill_in(&mut snapshot.components, &before.components);
             fill_in(&mut snapshot.events, &before.events);
             fill_in(&mut snapshot.fits, &before.fits);
+            fill_in(&mut snapshot.hints, &before.hints);
         }
         snapshot.history = self.history.onto(before.map(|before| &before.history));
         snapshot

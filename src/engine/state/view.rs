@@ -37,6 +37,7 @@ impl State {
             forecast: self.outlook.shown.clone(),
             fits: self.fits.all(),
             recommended: self.fits.recommended(),
+            hints: self.hints.clone(),
             loads_in_flight: self.actions.loads().cloned().collect(),
             notices: self.notices.clone(),
             mode: self.settings.mode,

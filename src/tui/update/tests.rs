@@ -154,6 +154,7 @@ pub(crate) fn snapshot(models: Vec<ModelView>) -> Snapshot {
         rules: Default::default(),
         proposal: None,
         policy: None,
+        hints: Default::default(),
         loads_in_flight: Vec::new(),
         notices: Vec::new(),
         mode: Mode::Demo,

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use super::help::told;
 use super::plan;
 use crate::domain::guard::{DayCounts, LevelView, PolicyView, StandingRule};
+use crate::domain::hints::words;
 use crate::domain::plan::Strength;
 use crate::domain::rule::RuleMode;
 use crate::tui::rows::{self, RuleRow};
@@ -341,7 +342,13 @@ pub fn details(scene: &Scene<'_>, rule: Rule, width: usize) -> Vec<Line> {
     match row {
         RuleRow::All(mode) => lines.extend(all_lines(*mode, width)),
         RuleRow::KillSwitch(mode) => lines.extend(kill_switch_lines(*mode, width)),
-        RuleRow::Of(view) => lines.extend(level_lines(view, width)),
+        RuleRow::Of(view) => {
+            lines.extend(level_lines(view, width));
+            let hints = scene.snapshot.hints.value.at(view.level);
+            if !hints.is_empty() {
+                lines.extend(pair("hints", &words(hints), width));
+            }
+        }
     }
     if let Some(waits) = &policy.waits {
         lines.extend(pair("waits", waits, width));
