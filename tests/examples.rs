@@ -73,7 +73,9 @@ fn beside(arguments: &[&str]) -> Option<&'static [&'static str]> {
         Some("load") if has("--make-room") || has("--json") => &["--demo", "--yes"],
         Some("unload" | "cleanup") if !has("--yes") && !has("--dry-run") => &["--demo", "--yes"],
         Some("events") if !has("--follow") => &[],
-        Some("simulate" | "accuracy" | "config" | "completions" | "man") => &[],
+        Some("history" | "report" | "simulate" | "accuracy" | "config" | "completions" | "man") => {
+            &[]
+        }
         _ if has("--demo") => &[],
         _ => &["--demo"],
     })

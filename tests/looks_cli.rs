@@ -10,6 +10,8 @@ mod events;
 mod history;
 #[path = "support/json_shape.rs"]
 mod json_shape;
+#[path = "support/schema.rs"]
+mod schema;
 #[path = "support/shell.rs"]
 mod shell;
 #[path = "looks_cli/watch.rs"]

@@ -131,7 +131,8 @@ fn what_is_not_as_the_schema_says_is_found() {
     assert_eq!(with("component", Value::Null), 1);
     assert_eq!(schema.faults("pin", &json!({"schema_version": 1, "pinned": true})).len(), 1);
     let line = |seq: Value, time: &str, kind: &str| {
-        let line = json!({"schema_version": 1, "seq": seq, "time": time, "kind": kind, "text": ""});
+        let line = json!({"schema_version": 1, "seq": seq, "time": time, "kind": kind, "text": "",
+            "hints": null});
         schema.faults("event_line", &line).len()
     };
     assert_eq!(line(Value::Null, "2026-01-15T14:02:11.5Z", "oom_kill"), 0);
@@ -275,6 +276,10 @@ fn a_machine_without_a_server_is_told_as_the_schema_says() {
         ("service_status", &["service", "status", "--json"], 1),
         ("config_check", &["config", "check", "--json"], 0),
         ("accuracy", &["accuracy", "--json"], 0),
+        ("history", &["history", "--json"], 0),
+        ("report", &["report", "--json"], 0),
+        ("hint", &["hint", "--json"], 0),
+        ("hint_one", &["hint", "x", "--default", "1", "--json"], 0),
     ] {
         accepted(definition, (&alone(&home, arguments), code));
     }
@@ -340,6 +345,8 @@ fn loaded_models_and_what_is_done_to_them_are_told_as_the_schema_says() {
     assert_eq!(done["outcomes"].as_array().unwrap().len(), 2, "{done}");
     served.accepted("events", (&["events", "--json"], 0));
     served.accepted("accuracy", (&["accuracy", "--json"], 0));
+    let told = served.accepted("report", (&["report", "--json"], 0));
+    assert!(told["actions"]["done"].as_u64().unwrap() >= 2, "{told}");
 }
 
 #[test]
