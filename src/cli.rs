@@ -3,6 +3,7 @@
 //! One file a subcommand; each writes to the `out` it is given.
 
 mod accuracy;
+mod advise;
 mod agree;
 mod carry;
 mod cleanup;
@@ -10,6 +11,7 @@ mod completions;
 mod components;
 pub mod config;
 pub mod dashboard;
+pub mod doctor;
 pub mod document;
 mod engaged;
 mod events;
@@ -23,11 +25,13 @@ pub mod guard;
 pub mod help;
 mod hint;
 mod history;
+mod hog;
 mod keep;
 mod kept;
 mod load;
 mod look;
 mod man;
+mod measure;
 mod models;
 mod names;
 mod progress;
@@ -123,8 +127,16 @@ enum Command {
     Simulate(simulate::Args),
     /// The story of a day: levels, actions, what has grown
     Report(report::Args),
+    /// What memory does over a span of time, or while a command runs
+    Measure(measure::Args),
+    /// Take memory on purpose, step by step, and give it back
+    Hog(hog::Args),
     /// How forecasts and footprints turned out on this machine
     Accuracy(accuracy::Args),
+    /// Whether all is well here, and the line that mends what is not
+    Doctor(doctor::Args),
+    /// Settings of the model server for this machine, and what each saves
+    Advise(advise::Args),
     /// The config: write one, show it, check it
     #[command(subcommand, after_help = CONFIG_HELP)]
     Config(ConfigCommand),
@@ -143,8 +155,8 @@ Without a command the dashboard opens.
   plimsoll cleanup --dry-run   what would be freed, and what stays
 
 Exit codes: 0 done or normal, 1 failed, 2 usage or config, 10 warning,
-11 critical, 12 emergency, 20 to 24 the verdicts of fit; a command's own help
-says which of them it has";
+11 critical, 12 emergency, 20 to 24 the verdicts of fit, 30 and 31 of doctor,
+40 a target was missed; a command's own help says which of them it has";
 
 const SERVICE_HELP: &str = "\
 The system starts the guard then, and again where it ends.
@@ -248,7 +260,11 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
         Some(Command::Report(args)) => report::run(&args, &context, &mut out),
+        Some(Command::Measure(args)) => measure::run(&args, &context, &mut out),
+        Some(Command::Hog(args)) => hog::run(&args, &context, &mut out),
         Some(Command::Accuracy(args)) => accuracy::run(&args, &context, &mut out),
+        Some(Command::Doctor(args)) => doctor::run(&args, &context, &mut out),
+        Some(Command::Advise(args)) => advise::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)
         }

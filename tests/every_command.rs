@@ -17,7 +17,8 @@ use self::shell::{Home, said};
 /// A command as it is run here: in the demo, or where it changes nothing else.
 fn line(path: &str) -> Vec<&'static str> {
     let rest = match path {
-        "status" | "models" | "components" | "why" | "fit" | "recommend" | "hint" => "--demo",
+        "status" | "models" | "components" | "why" | "fit" | "recommend" | "hint" | "doctor"
+        | "advise" => "--demo",
         "events" => "--follow --demo",
         "watch" => "--demo",
         "load" => "llama3.2:3b --demo",
@@ -30,6 +31,8 @@ fn line(path: &str) -> Vec<&'static str> {
         "service install" | "service uninstall" | "service status" => "",
         "record" => "made --for 200ms --demo",
         "simulate" => "day",
+        "measure" => "--for 300ms --demo",
+        "hog" => "--size 1MiB --hold 0s --force",
         "history" | "report" | "accuracy" | "config show" | "config check" | "config path"
         | "config init" => "",
         "completions" => "fish",

@@ -23,7 +23,7 @@ use self::shell::Home;
 const NOBODY: &str = "http://127.0.0.1:1";
 
 /// Codes of commands that are yet to come.
-const NOT_YET: [u8; 3] = [30, 31, 40];
+const NOT_YET: [u8; 1] = [40];
 
 #[test]
 fn every_code_of_the_table_has_its_test() {
@@ -118,6 +118,22 @@ fn code_23_is_fits_after_freeing() {
 #[test]
 fn code_24_is_never_fits() {
     verdict(&["giant:70b"], 24);
+}
+
+/// Its recorded server answers, and one model never fits at its context.
+#[test]
+fn code_30_is_a_warning_of_doctor() {
+    let home = Home::new();
+    judged_machine::record(&home);
+    home.config(b"[fit]\ncontext = 262144\n");
+    let said = home.run(&["doctor", "--replay", "machine"]);
+    assert_eq!(said.code, 30, "{said:?}");
+    assert!(said.out.starts_with("warning "), "{said:?}");
+}
+
+#[test]
+fn code_31_is_an_error_of_doctor() {
+    ends_with(31, &["doctor", "--ollama", NOBODY]);
 }
 
 /// Something that goes on, once it has begun.

@@ -10,6 +10,8 @@ mod events;
 mod history;
 #[path = "support/json_shape.rs"]
 mod json_shape;
+#[path = "looks_cli/report.rs"]
+mod report;
 #[path = "support/schema.rs"]
 mod schema;
 #[path = "support/shell.rs"]
@@ -205,6 +207,9 @@ fn wrong_usage_ends_with_2() {
         (&["history", "--since", "1h", "--until", "2h"], "--since"),
         (&["history", "--every", "30s"], "whole minutes"),
         (&["history", "--csv", "--json"], "--json"),
+        (&["report", "--demo"], "only this machine has a history"),
+        (&["report", "--json", "--markdown"], "--markdown"),
+        (&["report", "--since", "2999-01-01"], "in the past"),
         (&["watch", "--until", "never"], "normal, warning"),
         (&["watch", "--interval", "0s"], "100ms to 1h"),
     ] {
@@ -234,7 +239,7 @@ fn what_is_said_is_as_wide_as_the_terminal_and_plain() {
 #[test]
 fn help_fits_a_terminal() {
     let home = Home::new();
-    for command in ["models", "components", "why", "events", "history", "watch"] {
+    for command in ["models", "components", "why", "events", "history", "report", "watch"] {
         let said = home.run(&[command, "--help"]);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
         let widest = said.out.lines().map(|line| line.chars().count()).max().unwrap();

@@ -14,8 +14,6 @@ pub enum Document {
     Why,
     Events,
     EventLine,
-    History,
-    Report,
     Hint,
     HintOne,
     HintsFile,
@@ -33,21 +31,26 @@ pub enum Document {
     ServiceStatus,
     Record,
     Simulate,
+    Measure,
+    MeasureCompare,
+    Hog,
     Accuracy,
+    History,
+    Report,
     ConfigCheck,
+    Doctor,
+    Advise,
     Hook,
 }
 
 /// Kind, its name in `schema.json`, its number.
-pub const TABLE: [(Document, &str, u32); 28] = [
+pub const TABLE: &[(Document, &str, u32)] = &[
     (Document::Status, "status", 1),
     (Document::Models, "models", 1),
     (Document::Components, "components", 1),
     (Document::Why, "why", 1),
     (Document::Events, "events", 1),
     (Document::EventLine, "event_line", 1),
-    (Document::History, "history", 1),
-    (Document::Report, "report", 1),
     (Document::Hint, "hint", 1),
     (Document::HintOne, "hint_one", 1),
     (Document::HintsFile, "hints_file", crate::act::hints::SCHEMA_VERSION),
@@ -65,8 +68,15 @@ pub const TABLE: [(Document, &str, u32); 28] = [
     (Document::ServiceStatus, "service_status", 1),
     (Document::Record, "record", 1),
     (Document::Simulate, "simulate", 1),
+    (Document::Measure, "measure", 1),
+    (Document::MeasureCompare, "measure_compare", 1),
+    (Document::Hog, "hog", 1),
     (Document::Accuracy, "accuracy", 1),
+    (Document::History, "history", 1),
+    (Document::Report, "report", 1),
     (Document::ConfigCheck, "config_check", 1),
+    (Document::Doctor, "doctor", 1),
+    (Document::Advise, "advise", 1),
     (Document::Hook, "hook", crate::act::hooks::SCHEMA_VERSION),
 ];
 
@@ -88,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_row_and_name() {
-        for (row, (document, name, version)) in TABLE.into_iter().enumerate() {
+        for (row, (document, name, version)) in TABLE.iter().copied().enumerate() {
             assert_eq!(document as usize, row);
             assert_eq!((document.name(), document.version()), (name, version));
             assert_eq!(TABLE.iter().filter(|other| other.1 == name).count(), 1, "{name}");

@@ -21,7 +21,7 @@ use super::exit::{ExitCode, WrongUsage};
 use super::facts::{columns, write_json};
 use super::kept::Kept;
 use super::when::{When, when};
-use sections::{day_and_time, sections};
+use sections::sections;
 use story::Report;
 use tell::{Sources, tell};
 
@@ -79,9 +79,8 @@ fn write(report: &Report, args: &Args, context: &Context, out: &mut dyn Write) -
     }
     let Report { since, until, .. } = *report;
     let span = Span(until.duration_since(since).unsigned_abs());
-    let year = until.strftime("%Y");
-    let (from, to) = (day_and_time(since), day_and_time(until));
-    let head = format!("{span}, from {from} to {to} {year}, times in UTC");
+    let date = |time: Wall| time.strftime("%Y-%m-%d %H:%M").to_string();
+    let head = format!("{span}, from {} to {}, times in UTC", date(since), date(until));
     let sections = sections(report);
     match args.markdown {
         true => markdown::write((&head, &sections), out)?,

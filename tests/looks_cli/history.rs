@@ -115,7 +115,7 @@ fn text_is_a_row_a_minute_when_piped_and_a_page_on_a_terminal() {
     // A head, ninety minutes and the gap between them.
     assert_eq!((piped.code, piped.out.lines().count()), (0, 92), "{piped:?}");
     assert!(piped.out.lines().nth(1).unwrap().starts_with(&since), "{piped:?}");
-    assert!(piped.out.contains("no record 30 min") && piped.is_plain(), "{piped:?}");
+    assert!(piped.out.contains("no record  (30 min)") && piped.is_plain(), "{piped:?}");
     for (columns, locale, cell) in [(80, "en_US.UTF-8", '█'), (80, "C", '#'), (40, "C", 'x')] {
         let mut command = home.command(&arguments);
         command.env("COLUMNS", columns.to_string()).env("LC_ALL", locale);

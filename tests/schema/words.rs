@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use plimsoll::domain::component::{ComponentKind, FootprintSource};
+use plimsoll::domain::finding::{CHECKS, Severity as V};
 use plimsoll::domain::fit::Complexity;
 use plimsoll::domain::level::{Basis, SignalKind};
 use plimsoll::domain::model::Activity;
@@ -51,6 +52,8 @@ fn the_words_of_the_schema_are_the_codes() {
     same("measured_source", &[M::Status, M::Pss, M::Rss, M::Footprint, M::Simulated]);
     let kinds = [C::Server, C::Model, C::Runner, C::Orphan, C::Foreign];
     same("component_kind", &[&kinds[..], &[C::Process, C::Container, C::Service]].concat());
+    same("check", &CHECKS.map(|(check, ..)| check));
+    same("severity", &[V::Skipped, V::Ok, V::Note, V::Warning, V::Error]);
     let schema = Schema::read();
     let pressure = &schema.definition("pressure")["properties"]["level"]["enum"];
     let mac = [MacPressure::Normal, MacPressure::Warning, MacPressure::Critical];

@@ -31,8 +31,8 @@ pub(super) fn write(
     rows.extend(steps.iter().map(|step| (step.start, row(step, manner))));
     let heads = heads(manner);
     rows.extend(gaps.iter().map(|gap| {
-        let text = format!("no record {}", Span(gap.span()));
-        let mut cells = vec![time(gap.from, manner), text];
+        let span = format!("({})", Span(gap.span()));
+        let mut cells = vec![time(gap.from, manner), "no record".to_owned(), span];
         cells.resize(heads.len(), String::new());
         (gap.from, cells)
     }));

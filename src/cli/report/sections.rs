@@ -50,7 +50,7 @@ fn newest<T>(all: &[T], row: impl Fn(&T) -> Row) -> (Vec<Row>, String) {
     (all.iter().skip(skipped).map(row).collect(), earlier)
 }
 
-pub(super) fn day_and_time(time: Wall) -> String {
+fn day_and_time(time: Wall) -> String {
     time.strftime("%m-%d %H:%M").to_string()
 }
 
@@ -71,7 +71,11 @@ fn known(bytes: Option<u64>) -> String {
 }
 
 fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
+    match count {
+        0 => format!("no {one}"),
+        1 => format!("1 {one}"),
+        _ => format!("{count} {many}"),
+    }
 }
 
 fn record(record: &Record) -> Section {
@@ -80,10 +84,7 @@ fn record(record: &Record) -> Section {
         0 => "nothing: no plimsoll that acts has kept anything of that time".to_owned(),
         seen => format!("{} of {}", seconds(seen), seconds(record.of_seconds)),
     };
-    let gaps = match record.gaps.len() as u64 {
-        0 => "no gap".to_owned(),
-        gaps => counted(gaps, "gap", "gaps"),
-    };
+    let gaps = counted(record.gaps.len() as u64, "gap", "gaps");
     Section {
         title: "Record",
         name: "recorded",

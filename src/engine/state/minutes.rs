@@ -46,7 +46,9 @@ impl Minutes {
     /// at any level.
     fn follow(&mut self, mut seen: Stretch, now: Moment, longest: Duration) {
         let number = Minute::number_at(now.wall);
-        let begun = now.wall.duration_since(Minute::start_of(number)).unsigned_abs();
+        // In whole milliseconds, as they are written: nothing is lost between two.
+        let start = Minute::start_of(number).as_millisecond();
+        let begun = Duration::from_millis(now.wall.as_millisecond().abs_diff(start));
         if let Some((earlier, level)) = self.before.replace((now, seen.level)) {
             let span = Some(now.since(earlier)).filter(|span| *span <= longest);
             let (span, in_it) = (span.unwrap_or_default(), Minute::number_at(earlier.wall));
