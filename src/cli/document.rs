@@ -34,6 +34,10 @@ pub enum Document {
     Record,
     Simulate,
     Accuracy,
+    Measure,
+    MeasureCompared,
+    HogStep,
+    HogFreed,
     ConfigCheck,
     Doctor,
     Advise,
@@ -68,6 +72,10 @@ pub const TABLE: &[(Document, &str, u32)] = &[
     (Document::Record, "record", 1),
     (Document::Simulate, "simulate", 1),
     (Document::Accuracy, "accuracy", 1),
+    (Document::Measure, "measure", crate::cli::measure::SCHEMA_VERSION),
+    (Document::MeasureCompared, "measure_compared", 1),
+    (Document::HogStep, "hog_step", 1),
+    (Document::HogFreed, "hog_freed", 1),
     (Document::ConfigCheck, "config_check", 1),
     (Document::Doctor, "doctor", 1),
     (Document::Advise, "advise", 1),
@@ -92,7 +100,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_row_and_name() {
-        for (row, (document, name, version)) in TABLE.into_iter().enumerate() {
+        for (row, &(document, name, version)) in TABLE.iter().enumerate() {
             assert_eq!(document as usize, row);
             assert_eq!((document.name(), document.version()), (name, version));
             assert_eq!(TABLE.iter().filter(|other| other.1 == name).count(), 1, "{name}");

@@ -29,6 +29,7 @@ use super::facts::{columns, write_json};
 use self::files::Place;
 use self::follow::{Followed, Plan};
 use self::measurement::Measurement;
+pub use self::measurement::SCHEMA_VERSION;
 use self::target::{Target, Verdict};
 
 #[derive(Debug, clap::Args)]
