@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_row_and_name() {
-        for (row, &(document, name, version)) in TABLE.iter().enumerate() {
+        for (row, (document, name, version)) in TABLE.iter().copied().enumerate() {
             assert_eq!(document as usize, row);
             assert_eq!((document.name(), document.version()), (name, version));
             assert_eq!(TABLE.iter().filter(|other| other.1 == name).count(), 1, "{name}");
