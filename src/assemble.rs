@@ -174,14 +174,20 @@ pub fn notes(config: &LoadedConfig) -> Vec<String> {
     config.notes.iter().cloned().chain(warning).collect()
 }
 
-fn live(config: &LoadedConfig) -> Edges {
+/// The model server of this machine, for who asks it something that no engine
+/// does.
+pub fn runtime(config: &LoadedConfig) -> Arc<dyn Runtime> {
     let (raw, _) = config.ollama_host();
     let (address, _) = HostAddress::parse(&raw);
     let folders = ollama::model_folders(config.variable("OLLAMA_MODELS"), config.variable("HOME"));
     let settings = ollama::Settings { model_folders: folders, ..ollama::Settings::default() };
+    Arc::new(Ollama::new(address, settings))
+}
+
+fn live(config: &LoadedConfig) -> Edges {
     Edges {
         sensors: sense::this_machine(),
-        runtime: Arc::new(Ollama::new(address, settings)),
+        runtime: runtime(config),
         clock: Clock::system(),
         playback: None,
         mode: Mode::Live,

@@ -5,6 +5,7 @@
 mod accuracy;
 mod advise;
 mod agree;
+mod bench;
 mod carry;
 mod cleanup;
 mod completions;
@@ -104,6 +105,8 @@ enum Command {
     Fit(fit::Args),
     /// Load a model if it fits, and wait until it is loaded
     Load(load::Args),
+    /// How models load and write here, one after another
+    Bench(bench::Args),
     /// Unload models, and wait until their memory is back
     Unload(unload::Args),
     /// How long a loaded model stays after its last use
@@ -247,6 +250,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Hint(args)) => hint::run(&args, &context, &mut out),
         Some(Command::Fit(args)) => fit::run(&args, &context, &mut out),
         Some(Command::Load(args)) => load::run(&args, &context, &mut out),
+        Some(Command::Bench(args)) => bench::run(&args, &context, &mut out),
         Some(Command::Unload(args)) => unload::run(&args, &context, &mut out),
         Some(Command::Keep(args)) => keep::run(&args, &context, &mut out),
         Some(Command::Pin(args)) => standing::pin(&args, &context, &mut out),

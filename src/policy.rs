@@ -15,6 +15,7 @@ pub mod recommend;
 pub mod restraint;
 pub mod rules;
 pub mod signals;
+pub mod targets;
 mod victims;
 
 use std::time::Duration;

@@ -8,6 +8,7 @@ pub mod replay;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::domain::RuntimeFault;
 use crate::domain::model::{InstalledModel, LoadedModel, ModelDetails, ModelName};
@@ -37,6 +38,32 @@ pub struct LoadOptions {
     pub embeds: bool,
 }
 
+/// Work for a model, of which the text does not matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    pub text: String,
+    /// Tokens of the answer at most.
+    pub tokens: u32,
+    /// As the model was loaded, so that nothing reloads.
+    pub context: Option<u64>,
+    pub keep: Keep,
+}
+
+/// What a generation came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Generated {
+    /// By our clock, from asking to the first and to the last word.
+    pub first_word: Option<Duration>,
+    pub last_word: Option<Duration>,
+    /// Pieces of text that came; mostly one a token.
+    pub pieces: u64,
+    /// The server's own figures; each unknown on its own.
+    pub prompt_tokens: Option<u64>,
+    pub prompt_took: Option<Duration>,
+    pub tokens: Option<u64>,
+    pub tokens_took: Option<Duration>,
+}
+
 /// A model server. Every call has its own time limit and size limit, and no
 /// call waits for another.
 pub trait Runtime: Send + Sync + 'static {
@@ -51,4 +78,6 @@ pub trait Runtime: Send + Sync + 'static {
     fn unload(&self, model: &ModelName) -> Answer<()>;
     /// Ends when the model is loaded; dropping it cuts the load off.
     fn load(&self, model: &ModelName, options: LoadOptions) -> Answer<()>;
+    /// Has a loaded model write, to see how fast it is; dropping it ends that.
+    fn generate(&self, model: &ModelName, prompt: Prompt) -> Answer<Generated>;
 }

@@ -26,7 +26,7 @@ use plimsoll::engine::link::{Attention, Command, Link, PlanRequest, Reply, SendE
 use plimsoll::engine::{Engine, LocalLink, Parts};
 use plimsoll::policy::limits::Profile;
 use plimsoll::runtime::demo::DemoRuntime;
-use plimsoll::runtime::{Answer, Endpoint, LoadOptions, Runtime};
+use plimsoll::runtime::{Answer, Endpoint, Generated, LoadOptions, Prompt, Runtime};
 use plimsoll::sense::demo::DemoSensors;
 use plimsoll::simulation::{Scenario, SharedWorld, World};
 use serde_json::{Value, json};
@@ -442,6 +442,10 @@ impl Runtime for Many {
 
     fn load(&self, model: &ModelName, options: LoadOptions) -> Answer<()> {
         self.inner.load(model, options)
+    }
+
+    fn generate(&self, _: &ModelName, _: Prompt) -> Answer<Generated> {
+        unreachable!("nobody asks it to write")
     }
 }
 

@@ -31,6 +31,7 @@ fn line(path: &str) -> Vec<&'static str> {
         "service install" | "service uninstall" | "service status" => "",
         "record" => "made --for 200ms --demo",
         "simulate" => "day",
+        "bench" => "x",
         "measure" => "--for 300ms --demo",
         "hog" => "--size 1MiB --hold 0s --force",
         "history" | "report" | "accuracy" | "config show" | "config check" | "config path"
@@ -77,7 +78,8 @@ fn ends(path: &str) -> bool {
 
 #[test]
 fn a_closed_pipe_ends_each_command_quietly() {
-    for path in commands() {
+    // One needs a server of this machine, and has its own test.
+    for path in commands().into_iter().filter(|path| path != "bench") {
         let home = home();
         let arguments = line(&path);
         let mut command = home.command(&arguments);

@@ -64,7 +64,7 @@ fn beside(arguments: &[&str]) -> Option<&'static [&'static str]> {
         _ if has("--start") || has("--stop") || has("--for") => return None,
         None => return None,
         // They take memory, or run what may not be here.
-        Some("hog" | "measure") => return None,
+        Some("hog" | "measure" | "bench") => return None,
         Some("guard") if has("--dry-run") => &["--demo"],
         Some("guard") if has("--once") => &["--demo"],
         Some("guard") => &["--demo", "--once"],

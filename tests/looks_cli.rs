@@ -190,6 +190,58 @@ fn an_attached_why_knows_since_when() {
     assert!(why["since"].is_string(), "{why}");
 }
 
+// ------------------------------------------------------------------ targets
+
+/// What every machine achieves, misses, or cannot tell of.
+const ACHIEVED: &str = "used = 100\navailable = 1\n";
+const MISSED: &str = "available = \"900 TiB\"\n";
+
+fn targeted(home: &Home, targets: &str, flags: &[&str]) -> Said {
+    let none = ["used", "model", "containers", "available", "swap"];
+    let others = none.iter().filter(|key| !targets.contains(&format!("{key} =")));
+    let others: String = others.map(|key| format!("{key} = 0\n")).collect();
+    home.config(format!("[targets]\n{targets}{others}").as_bytes());
+    alone(home, &[&["status", "--targets"], flags].concat())
+}
+
+#[test]
+fn targets_are_achieved_missed_or_unknown_and_end_so() {
+    let home = Home::new();
+    let said = targeted(&home, ACHIEVED, &[]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    assert_eq!(said.out.matches("achieved").count(), 2, "{said:?}");
+    let said = targeted(&home, &format!("used = 100\n{MISSED}"), &[]);
+    assert_eq!((said.code, said.err.as_str()), (40, ""), "{said:?}");
+    assert!(said.out.contains("available  missed    above 900 TiB"), "{said:?}");
+    // Nobody answers as a server, and no container is named.
+    let unknown = "model = \"3 GiB\"\ncontainers = \"2 GiB\"\n";
+    let said = targeted(&home, &format!("{unknown}{ACHIEVED}"), &[]);
+    assert_eq!((said.code, said.out.matches("unknown").count()), (0, 2), "{said:?}");
+    assert!(said.err.contains("not judged: model, containers"), "{said:?}");
+    let said = targeted(&home, &format!("{unknown}{MISSED}"), &[]);
+    assert_eq!(said.code, 40, "{said:?}");
+    let said = targeted(&home, "", &[]);
+    assert!(said.code == 0 && said.out.starts_with("no targets: "), "{said:?}");
+}
+
+#[test]
+fn targets_are_a_part_of_status_for_programs() {
+    let home = Home::new();
+    let said = targeted(&home, &format!("swap = \"1 TiB\"\nused = 100\n{MISSED}"), &["--json"]);
+    assert_eq!(said.code, 40, "{said:?}");
+    let status: Value = serde_json::from_str(&said.out).unwrap();
+    insta::assert_snapshot!("targets_shape", shape(&json!({ "targets": status["targets"] }), 0));
+    let list = status["targets"].as_array().unwrap();
+    let names: Vec<_> = list.iter().map(|one| one["target"].as_str().unwrap()).collect();
+    assert_eq!(names, ["used", "available", "swap"]);
+    assert_eq!((&list[1]["outcome"], &list[1]["is_least"]), (&json!("missed"), &json!(true)));
+    assert_eq!(list[1]["limit_bytes"], json!(900_u64 << 40));
+    assert_eq!((&list[0]["limit_percent"], &list[0]["limit_bytes"]), (&json!(100.0), &json!(null)));
+    let _guard = Guard::start(&home);
+    let attached = object_of_status(&home);
+    assert_eq!(attached["targets"][1]["outcome"], json!("missed"));
+}
+
 // ---------------------------------------------------------------------- all
 
 #[test]

@@ -35,8 +35,18 @@ pub const FAULT: &str = "config";
 const NOTES: &str = "settings";
 
 /// Sections that a running engine follows; the rest counts from the next start.
-const FOLLOWED: [&str; 9] =
-    ["profile", "interval", "levels", "rules", "fit", "recommend", "hints", "components", "hooks"];
+const FOLLOWED: [&str; 10] = [
+    "profile",
+    "interval",
+    "levels",
+    "targets",
+    "rules",
+    "fit",
+    "recommend",
+    "hints",
+    "components",
+    "hooks",
+];
 
 /// What became of reading the config again.
 #[derive(Debug, Clone, PartialEq, Eq)]

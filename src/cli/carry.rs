@@ -49,6 +49,11 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Of a command that has asked already.
+    pub fn agreed(wait: Duration) -> Terms {
+        Terms { wait: Some(wait), dry_run: false, yes: true, json: false }
+    }
+
     pub const fn is_for_programs(&self) -> bool {
         self.json
     }
@@ -84,7 +89,7 @@ impl Carried {
     }
 
     /// All that was begun came true.
-    fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         let has_come_true = |result: &Verdict| {
             matches!(result, Verdict::Done | Verdict::Unconfirmed | Verdict::Already)
         };
@@ -180,7 +185,8 @@ impl Carrying<'_> {
         Ok(ExitCode::Failed)
     }
 
-    async fn carry_out(&self, plan: &Plan) -> Result<Carried> {
+    /// Without a word: what was agreed to.
+    pub async fn carry_out(&self, plan: &Plan) -> Result<Carried> {
         let since = self.engine.last_event();
         let before = self.engine.now().plan.as_ref().map(|running| running.started);
         let until = Instant::now() + self.terms.wait.unwrap_or(NEVER).min(NEVER);

@@ -36,6 +36,11 @@ pub trait Errand {
     const CUT: &'static str = "what was asked of the model server stands, nothing more is begun";
 
     async fn carry_out(&self, engine: Engine<'_>, out: &mut dyn Write) -> Result<ExitCode>;
+
+    /// What is still to be done after a signal, while there is an engine.
+    async fn tidy_up(&self, _engine: Engine<'_>) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Carries it out, and says what becomes of it where a signal comes.
@@ -68,6 +73,14 @@ async fn until_ended(
         code = endings.next() => (Some(code), Ok(code)),
         result = errand.carry_out(engine, out) => (None, result),
     };
+    if cut.is_some() {
+        tokio::select! {
+            biased;
+            // Who asks a second time does not wait.
+            _ = endings.next() => {}
+            tidied = errand.tidy_up(engine) => tidied?,
+        }
+    }
     let is_own = engine.is_own;
     let result = result.map_err(|error| match running.ended() {
         Some(why) => error.context(why),

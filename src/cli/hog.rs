@@ -397,6 +397,7 @@ impl Hog<'_> {
         };
         let (own, before) = (held_here(), available(&self.following.snapshot()));
         self.taken.free();
+        self.following.go_on_unread(true);
         let own = own.zip(held_here());
         let freed = Wall::now();
         let reading = async {
@@ -405,7 +406,8 @@ impl Hog<'_> {
                 if snapshot.sample.as_ref().is_some_and(|sample| sample.at.wall > freed) {
                     return available(&snapshot);
                 }
-                if self.following.turn().await.is_err() {
+                // A second signal does not wait for the proof.
+                if !matches!(self.following.turn().await, Ok(Turn::Look)) {
                     return None;
                 }
             }

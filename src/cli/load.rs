@@ -70,6 +70,32 @@ pub struct Args {
     json: bool,
 }
 
+impl Args {
+    /// As another command has it loaded.
+    pub fn of(model: &ModelName, ctx: Option<u64>, keep: Keep) -> Args {
+        let model = model.as_str().to_owned();
+        Args {
+            model,
+            ctx,
+            keep: Some(keep),
+            force: false,
+            make_room: false,
+            yes: false,
+            json: false,
+        }
+    }
+
+    /// What may be done without asking.
+    pub fn agreeing(self, force: bool, make_room: bool) -> Args {
+        Args { force, make_room, ..self }
+    }
+}
+
+/// Loads through the engine's gate; anything but done was not loaded.
+pub async fn put(args: &Args, engine: Engine<'_>, out: &mut dyn Write) -> Result<ExitCode> {
+    Request { args, engine, link: engine.link, columns: None }.carry_out(out).await
+}
+
 pub fn keep(text: &str) -> Result<Keep, &'static str> {
     if text == "forever" {
         return Ok(Keep::Forever);

@@ -143,6 +143,7 @@ fn follow(args: &Args, context: &Context) -> Result<Followed> {
             && args.command.is_empty()
             && !has_own_look
             && context.flags.interval.is_none(),
+        is_kept: args.save.is_some() || args.report.is_some(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let followed = runtime.block_on(follow::follow(&plan, (context, &config)));

@@ -6,13 +6,16 @@
 pub mod json;
 pub mod text;
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use anyhow::Result;
 
+use crate::domain::Snapshot;
+use crate::domain::target::{TargetOutcome, TargetView};
+
 use super::Context;
 use super::exit::ExitCode;
-use super::facts::{columns, write_json};
+use super::facts::{columns, table, write_json};
 use super::fitted::Fitted;
 use super::look::{Glance, see};
 
@@ -22,11 +25,16 @@ Of a recording, its first two samples are judged.
 
   plimsoll status                                  one check, for people
   plimsoll status --json | jq .headroom_bytes      one figure of it
+  plimsoll status --targets                        the targets alone
   plimsoll status --demo                           of a machine that is none
 
 Exit codes: 0 normal, 10 warning, 11 critical, 12 emergency; 1 failed,
-2 usage or config.")]
+2 usage or config. With --targets: 40 one is missed, else 0 at any level; one
+that is unknown is no miss, and is named on stderr.")]
 pub struct Args {
+    /// The targets of profile and config, each achieved, missed or unknown
+    #[arg(long)]
+    targets: bool,
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
@@ -37,11 +45,47 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let snapshot = see(context, &config, &runtime, Glance::default())?;
     runtime.shutdown_background();
-    if args.json {
-        write_json(out, &json::Status::of(&snapshot))?;
-    } else {
-        text::write(&snapshot, &mut Fitted::new(out, columns(context)))?;
+    let columns = columns(context);
+    match (args.json, args.targets) {
+        (true, _) => write_json(out, &json::Status::of(&snapshot))?,
+        (false, true) => targets(&snapshot, columns, out)?,
+        (false, false) => text::write(&snapshot, &mut Fitted::new(out, columns))?,
     }
     out.flush()?;
+    if args.targets {
+        return judged(&snapshot);
+    }
     Ok(ExitCode::from(snapshot.level.level))
+}
+
+fn targets(snapshot: &Snapshot, columns: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
+    if snapshot.targets.is_empty() {
+        let profile = &snapshot.profile.name;
+        return writeln!(out, "no targets: profile {profile} has none, nor has [targets]");
+    }
+    let row = |view: &TargetView| {
+        let outcome = view.outcome().word().to_owned();
+        // Why it is unknown stands under what is.
+        let now = match &view.now {
+            Ok(_) => view.now_text(),
+            Err(why) => why.clone(),
+        };
+        vec![view.kind.word().to_owned(), outcome, view.limit_text(), now]
+    };
+    let rows: Vec<Vec<String>> = snapshot.targets.iter().map(row).collect();
+    table(out, (&["target", "outcome", "limit", "now"], &rows), columns)
+}
+
+/// What is unknown is no miss, and nobody shall take it for an achievement.
+fn judged(snapshot: &Snapshot) -> Result<ExitCode> {
+    let with = |outcome: TargetOutcome| {
+        let views = snapshot.targets.iter().filter(move |view| view.outcome() == outcome);
+        views.map(|view| view.kind.word()).collect::<Vec<_>>()
+    };
+    let unknown = with(TargetOutcome::Unknown);
+    if !unknown.is_empty() {
+        writeln!(io::stderr(), "plimsoll: unknown and not judged: {}", unknown.join(", "))?;
+    }
+    let has_missed = !with(TargetOutcome::Missed).is_empty();
+    Ok(if has_missed { ExitCode::TargetMissed } else { ExitCode::Done })
 }

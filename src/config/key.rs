@@ -135,7 +135,7 @@ const fn key(path: &'static str, kind: Kind) -> Key {
 }
 
 /// In the order they are shown: top level first, then section by section.
-pub const KEYS: [Key; 68] = [
+pub const KEYS: [Key; 73] = [
     key("profile", Kind::Choice(&["auto", "mac-8", "mac-16", "careful", "linux-15", "pressure"])),
     // Faster than 100 ms measures the measuring; slower than an hour is not a dashboard.
     key("interval", Kind::Span(100, HOUR_MS)),
@@ -163,6 +163,12 @@ pub const KEYS: [Key; 68] = [
     key("levels.vram.warning", Kind::Size),
     key("levels.vram.critical", Kind::Size),
     key("levels.vram.emergency", Kind::Size),
+    // 0 takes one away.
+    key("targets.used", TIME_SHARE),
+    key("targets.model", Kind::Size),
+    key("targets.containers", Kind::Size),
+    key("targets.available", Kind::Size),
+    key("targets.swap", Kind::Size),
     key("rules.mode", MODE),
     key("rules.pause", DWELL),
     key("rules.grace", DWELL),
@@ -400,6 +406,7 @@ pub fn nearest(unknown: &str) -> Option<String> {
             TAGS_SECTION,
             HINTS_SECTION,
             "levels",
+            "targets",
             "rules",
             "fit",
             "recommend",
@@ -520,6 +527,7 @@ mod tests {
             "levels.pressure.",
             "levels.swap.",
             "levels.vram.",
+            "targets.",
             "rules.",
             "rules.normal.",
             "rules.warning.",

@@ -8,6 +8,7 @@ use super::origin::Origin;
 use super::schema::{Levels, ProfileChoice};
 use crate::domain::{Bytes, Percent};
 use crate::policy::limits::{Limits, Profile, System, UsedLimits};
+use crate::policy::targets::Targets;
 
 /// The limits in force, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +62,14 @@ impl LoadedConfig {
         };
         limits.system_reserve = asked(levels.system_reserve, limits.system_reserve);
         limits.model_budget = asked(levels.model_budget, limits.model_budget);
+        let (set, own) = (&self.config.targets, limits.targets);
+        limits.targets = Targets {
+            used: set.used.or(own.used).filter(|share| share.get() > 0.0),
+            model: asked(set.model, own.model),
+            containers: asked(set.containers, own.containers),
+            available: asked(set.available, own.available),
+            swap: asked(set.swap, own.swap),
+        };
         change_signals(levels, &mut limits);
         self.check_signals(profile, &limits)?;
         Ok(limits)

@@ -31,6 +31,7 @@ pub struct Config {
     pub ascii: AsciiChoice,
     pub color: ColorChoice,
     pub levels: Levels,
+    pub targets: TargetLimits,
     pub rules: Rules,
     pub fit: Fit,
     pub recommend: Recommend,
@@ -53,6 +54,7 @@ impl Default for Config {
             ascii: AsciiChoice::Auto,
             color: ColorChoice::Auto,
             levels: Levels::default(),
+            targets: TargetLimits::default(),
             rules: Rules::default(),
             fit: Fit::default(),
             recommend: Recommend::default(),
@@ -184,6 +186,22 @@ pub struct VramLevels {
     pub critical: Option<Bytes>,
     #[serde(deserialize_with = "optional_size")]
     pub emergency: Option<Bytes>,
+}
+
+/// Changes to the profile's targets. Zero takes one away.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TargetLimits {
+    #[serde(deserialize_with = "optional_percent")]
+    pub used: Option<Percent>,
+    #[serde(deserialize_with = "optional_size")]
+    pub model: Option<Bytes>,
+    #[serde(deserialize_with = "optional_size")]
+    pub containers: Option<Bytes>,
+    #[serde(deserialize_with = "optional_size")]
+    pub available: Option<Bytes>,
+    #[serde(deserialize_with = "optional_size")]
+    pub swap: Option<Bytes>,
 }
 
 /// What plimsoll may do by itself, laid over the profile's rules.

@@ -21,6 +21,7 @@ use super::level::{Headroom, LevelState, Mark};
 use super::model::{InstalledModel, ModelView};
 use super::plan::RunningPlan;
 use super::sample::{Paging, Sample};
+use super::target::TargetView;
 use super::time::Moment;
 
 /// Raised when the shape of a snapshot changes.
@@ -46,6 +47,8 @@ pub struct Snapshot {
     pub profile: Arc<ProfileView>,
     /// Bytes loaded models may take, where the profile sets a budget.
     pub model_budget: Option<Bytes>,
+    /// What memory is meant to stay within, and whether it does.
+    pub targets: Vec<TargetView>,
     pub runtimes: Vec<RuntimeView>,
     /// Loaded, loading or leaving; of all runtimes.
     pub models: Vec<ModelView>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::targets::Targets;
 use crate::domain::{Bytes, Percent};
 
 /// The numbers a level is judged by.
@@ -25,6 +26,8 @@ pub struct Limits {
     pub system_reserve: Option<Bytes>,
     /// Bytes loaded models may take together.
     pub model_budget: Option<Bytes>,
+    /// What memory is meant to stay within; no level follows from it.
+    pub targets: Targets,
     /// What the dashboard samples at when calm.
     pub interval: Duration,
 }
@@ -149,6 +152,7 @@ impl Profile {
             },
             system_reserve: None,
             model_budget: None,
+            targets: Targets::default(),
             interval: Duration::from_secs(1),
         };
         match self {
@@ -163,7 +167,7 @@ impl Profile {
                 Limits { used: used(70.0, 85.0, 95.0), interval: Duration::from_secs(2), ..base }
             }
             Profile::Careful => Limits { used: used(75.0, 80.0, 90.0), ..base },
-            Profile::Linux15 => base,
+            Profile::Linux15 => Limits { targets: Targets::LINUX_15, ..base },
             Profile::Pressure => Limits { used: None, ..base },
         }
     }

@@ -7,7 +7,7 @@ use crate::domain::fault::{RuntimeFault, RuntimeFaultKind};
 use crate::domain::model::{InstalledModel, LoadedModel, ModelDetails, ModelName};
 use crate::simulation::{OLLAMA_VERSION, SharedWorld, URL};
 
-use super::{Answer, Endpoint, LoadOptions, Runtime};
+use super::{Answer, Endpoint, Generated, LoadOptions, Prompt, Runtime};
 
 /// How often a load in progress looks whether it is through. The world moves
 /// with the sensors, some times a second at most.
@@ -62,6 +62,12 @@ impl Runtime for DemoRuntime {
     fn load(&self, model: &ModelName, options: LoadOptions) -> Answer<()> {
         let (world, model) = (self.world.clone(), model.clone());
         Box::pin(async move { load(world, model, options).await })
+    }
+
+    fn generate(&self, _model: &ModelName, _prompt: Prompt) -> Answer<Generated> {
+        let detail = "a simulated model writes nothing";
+        let fault = RuntimeFault::new(RuntimeFaultKind::NotAllowed, detail);
+        Box::pin(std::future::ready(Err(fault)))
     }
 }
 

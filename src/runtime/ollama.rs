@@ -5,6 +5,7 @@
 //! `/api/generate` and, for embedding models, `/api/embed`.
 
 mod details;
+mod generate;
 mod host;
 mod http;
 mod short_lists;
@@ -21,7 +22,7 @@ use self::details::Asking;
 pub use self::details::model_folders;
 pub use self::host::HostAddress;
 use self::http::{Ask, Http};
-use super::{Answer, Endpoint, LoadOptions, Runtime};
+use super::{Answer, Endpoint, Generated, LoadOptions, Prompt, Runtime};
 use crate::domain::model::{InstalledModel, LoadedModel, ModelDetails, ModelName};
 use crate::domain::plan::Keep;
 use crate::domain::{RuntimeFault, RuntimeFaultKind};
@@ -182,6 +183,14 @@ impl Runtime for Ollama {
         };
         self.answer(ask, wire::done)
     }
+
+    fn generate(&self, model: &ModelName, prompt: Prompt) -> Answer<Generated> {
+        if let Err(fault) = self.cloud.refuse(model) {
+            return Box::pin(std::future::ready(Err(fault)));
+        }
+        let (http, model) = (Arc::clone(&self.http), model.clone());
+        Box::pin(async move { generate::generate(&http, &model, &prompt).await })
+    }
 }
 
 /// A prompt is left out, not empty: both load, and one word less is sent.
@@ -192,16 +201,20 @@ fn load_body(model: &ModelName, options: LoadOptions) -> Value {
     } else {
         body["stream"] = json!(false);
     }
-    match options.keep {
+    say_keep(&mut body, options.keep);
+    if let Some(context) = options.context {
+        body["options"] = json!({ "num_ctx": context });
+    }
+    body
+}
+
+fn say_keep(body: &mut Value, keep: Keep) {
+    match keep {
         Keep::Default => {}
         // 0 would unload; whoever wants that says unload.
         Keep::For(span) => body["keep_alive"] = json!(span.as_secs().max(1)),
         Keep::Forever => body["keep_alive"] = json!(-1),
     }
-    if let Some(context) = options.context {
-        body["options"] = json!({ "num_ctx": context });
-    }
-    body
 }
 
 /// Models known to run elsewhere, by what the server has said of them. The

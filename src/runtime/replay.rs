@@ -5,7 +5,7 @@ use crate::domain::fault::{RuntimeFault, RuntimeFaultKind};
 use crate::domain::model::{InstalledModel, LoadedModel, ModelDetails, ModelName};
 use crate::recording::Playback;
 
-use super::{Answer, Endpoint, LoadOptions, Runtime};
+use super::{Answer, Endpoint, Generated, LoadOptions, Prompt, Runtime};
 
 /// What Ollama listens on where an address names no port.
 const DEFAULT_PORT: u16 = 11434;
@@ -55,6 +55,10 @@ impl Runtime for ReplayRuntime {
     fn load(&self, _model: &ModelName, _options: LoadOptions) -> Answer<()> {
         refusal()
     }
+
+    fn generate(&self, _model: &ModelName, _prompt: Prompt) -> Answer<Generated> {
+        refusal()
+    }
 }
 
 fn answer<T: Send + 'static>(recorded: Option<Result<T, RuntimeFault>>) -> Answer<T> {
@@ -65,7 +69,7 @@ fn answer<T: Send + 'static>(recorded: Option<Result<T, RuntimeFault>>) -> Answe
     Box::pin(std::future::ready(answer))
 }
 
-fn refusal() -> Answer<()> {
+fn refusal<T: Send + 'static>() -> Answer<T> {
     let fault = RuntimeFault::new(RuntimeFaultKind::NotAllowed, "a recording cannot be changed");
     Box::pin(std::future::ready(Err(fault)))
 }

@@ -170,6 +170,9 @@ pub struct FakeState {
     pub post_times: Vec<Timestamp>,
     /// Names of the loaded models and the pids of their runners.
     pub loaded: BTreeMap<String, Option<u32>>,
+    /// Streams that their client cut off.
+    #[serde(default)]
+    pub cut_off: usize,
     /// Bytes of rubbish really taken by a client.
     pub rubbish_sent: u64,
     /// The heads of the latest requests, for tests about headers.

@@ -17,6 +17,8 @@ pub mod plain_http;
 pub mod runner;
 #[path = "fake_spec.rs"]
 mod spec;
+#[path = "fake_stream.rs"]
+mod stream;
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -215,6 +217,9 @@ async fn behave(
 ) -> bool {
     const JSON: &str = "application/json; charset=utf-8";
     match conduct {
+        Conduct::Normal if stream::is_wanted(request) => {
+            stream::generate(stream, shared, request).await
+        }
         Conduct::Normal => {
             let Some((status, body)) = respond_or_hang_up(stream, shared, request).await else {
                 return false;

@@ -105,6 +105,7 @@ pub fn calm() -> Snapshot {
     Snapshot {
         fits: Default::default(),
         hints: Default::default(),
+        targets: Vec::new(),
         forecast: None,
         recommended: None,
         format: FORMAT,

@@ -10,6 +10,7 @@ use crate::domain::model::{Activity, Expiry, ModelView};
 use crate::domain::process::MeasuredSource;
 use crate::domain::sample::{MacPressure, Pressure};
 use crate::domain::snapshot::{Place, RuntimeState, RuntimeView, Snapshot};
+use crate::domain::target::{Amount, TargetKind, TargetOutcome, TargetView};
 use crate::domain::{Course, Event, EventBody, EventKind, Forecast, HintValues, Hints, Wall};
 
 /// Events given; the newest.
@@ -30,6 +31,8 @@ pub struct Status {
     pub swap: Option<SwapStatus>,
     pub pressure: Option<PressureStatus>,
     pub profile: String,
+    /// Those there are; see `plimsoll status --targets`.
+    pub targets: Vec<TargetStatus>,
     /// What other programs are told at this level.
     pub hints: HintValues,
     pub runtimes: Vec<RuntimeStatus>,
@@ -75,6 +78,22 @@ pub struct PressureStatus {
     pub full_avg10: Option<f64>,
     /// The kernel's own word, on macOS.
     pub level: Option<MacPressure>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct TargetStatus {
+    pub target: TargetKind,
+    /// It is to be above its limit, not below.
+    pub is_least: bool,
+    pub limit_bytes: Option<u64>,
+    pub limit_percent: Option<f64>,
+    pub now_bytes: Option<u64>,
+    pub now_percent: Option<f64>,
+    pub outcome: TargetOutcome,
+    /// The largest model, of `model`.
+    pub of: Option<String>,
+    /// Why it is unknown.
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -155,6 +174,7 @@ impl Status {
             swap: swap(snapshot),
             pressure: pressure(snapshot),
             profile: snapshot.profile.name.clone(),
+            targets: snapshot.targets.iter().map(target).collect(),
             hints: HintValues::clone(snapshot.hints_in_force()),
             runtimes: snapshot.runtimes.iter().map(runtime).collect(),
             models: models(snapshot),
@@ -202,6 +222,27 @@ fn pressure(snapshot: &Snapshot) -> Option<PressureStatus> {
             PressureStatus { some_avg10: None, full_avg10: None, level: Some(*level) }
         }
     })
+}
+
+fn target(view: &TargetView) -> TargetStatus {
+    let of = |amount: Option<&Amount>| match amount {
+        Some(Amount::Size(size)) => (Some(size.get()), None),
+        Some(Amount::Share(share)) => (None, Some(share.get())),
+        None => (None, None),
+    };
+    let (limit_bytes, limit_percent) = of(Some(&view.limit));
+    let (now_bytes, now_percent) = of(view.now.as_ref().ok());
+    TargetStatus {
+        target: view.kind,
+        is_least: view.kind.is_least(),
+        limit_bytes,
+        limit_percent,
+        now_bytes,
+        now_percent,
+        outcome: view.outcome(),
+        of: view.of.clone(),
+        reason: view.now.as_ref().err().cloned(),
+    }
 }
 
 fn runtime(view: &RuntimeView) -> RuntimeStatus {

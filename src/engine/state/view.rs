@@ -2,7 +2,10 @@
 
 use crate::domain::ModelName;
 use crate::domain::model::{Activity, ModelState, ModelView};
+use crate::domain::rule::NamedBy;
 use crate::domain::snapshot::{FORMAT, Snapshot};
+use crate::domain::target::TargetView;
+use crate::policy::targets::{self, Seen};
 
 use super::State;
 use super::commands::Called;
@@ -12,6 +15,7 @@ use super::tracked::Tracked;
 impl State {
     pub(super) fn view(&self) -> Snapshot {
         let marks = self.marks();
+        let models = self.model_views();
         Snapshot {
             format: FORMAT,
             sequence: self.sequence,
@@ -24,8 +28,9 @@ impl State {
             marks,
             profile: self.profile.clone(),
             model_budget: self.limits.model_budget,
+            targets: self.targets(&models),
             runtimes: vec![self.server.view().clone()],
-            models: self.model_views(),
+            models,
             installed: self.installed.clone(),
             components: self.components.clone(),
             history: self.history.clone(),
@@ -42,6 +47,16 @@ impl State {
             notices: self.notices.clone(),
             mode: self.settings.mode,
         }
+    }
+
+    fn targets(&self, models: &[ModelView]) -> Vec<TargetView> {
+        let seen = Seen {
+            sample: self.readings.sample().map(|sample| &**sample),
+            models,
+            server: Some(self.server.view()),
+            names_containers: self.named.iter().any(|named| named.by == NamedBy::Container),
+        };
+        targets::evaluate(&self.limits.targets, seen)
     }
 
     pub(super) fn model_views(&self) -> Vec<ModelView> {

@@ -37,6 +37,9 @@ const PEER_CHECK: Duration = Duration::from_secs(15);
 /// As much of an error body as can hold a sentence worth showing.
 const ERROR_BODY: usize = 64 * 1024;
 
+/// A stream that has no limit of its own.
+const LONGEST_STREAM: Duration = Duration::from_secs(3600);
+
 /// One request and its limits.
 #[derive(Debug, Clone)]
 pub struct Ask {
@@ -81,7 +84,47 @@ impl Http {
         }
     }
 
+    /// Sends it and hands on each line of a success as it comes in.
+    pub async fn lines(
+        &self,
+        ask: &Ask,
+        take: impl FnMut(&[u8]) -> Result<(), RuntimeFault>,
+    ) -> Result<(), RuntimeFault> {
+        let limit = ask.time.unwrap_or(LONGEST_STREAM);
+        let taken = tokio::time::timeout(limit, self.lines_patiently(ask, take)).await;
+        taken.unwrap_or_else(|_| Err(timed_out(limit)))
+    }
+
+    async fn lines_patiently(
+        &self,
+        ask: &Ask,
+        mut take: impl FnMut(&[u8]) -> Result<(), RuntimeFault>,
+    ) -> Result<(), RuntimeFault> {
+        let mut response = self.success(ask).await?;
+        let (mut rest, mut taken) = (Vec::new(), 0);
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.fault_of(&error))? {
+            taken += chunk.len();
+            if taken > ask.size {
+                return Err(too_large(ask.size));
+            }
+            for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
+                rest.extend_from_slice(piece);
+                if piece.ends_with(b"\n") {
+                    take_line(&rest, &mut take)?;
+                    rest.clear();
+                }
+            }
+        }
+        take_line(&rest, &mut take)
+    }
+
     async fn ask_patiently(&self, ask: &Ask) -> Result<Vec<u8>, RuntimeFault> {
+        let response = self.success(ask).await?;
+        self.body(response, ask.size, ask.cut_to).await
+    }
+
+    /// The answer, its body still to come, or the fault it tells.
+    async fn success(&self, ask: &Ask) -> Result<Response, RuntimeFault> {
         let client = self.client().await?;
         let mut sent = self.request(client, ask)?.send().await;
         // A server that restarted leaves a dead connection in the pool; that
@@ -92,7 +135,7 @@ impl Http {
         let response = sent.map_err(|error| self.fault_of(&error))?;
         let status = response.status();
         if status.is_success() {
-            return self.body(response, ask.size, ask.cut_to).await;
+            return Ok(response);
         }
         let words = match self.body(response, ERROR_BODY, None).await {
             Ok(body) => words_of(&body),
@@ -213,6 +256,14 @@ impl Http {
         };
         RuntimeFault::new(Kind::Unreachable, detail)
     }
+}
+
+fn take_line(
+    line: &[u8],
+    take: &mut impl FnMut(&[u8]) -> Result<(), RuntimeFault>,
+) -> Result<(), RuntimeFault> {
+    let line = line.trim_ascii();
+    if line.is_empty() { Ok(()) } else { take(line) }
 }
 
 /// For plain HTTP the roots are left empty: no certificate store is read, and

@@ -78,7 +78,7 @@ fn read<T: DeserializeOwned>(mut body: Vec<u8>) -> Result<T, RuntimeFault> {
     }
 }
 
-fn rubbish(what: &str) -> RuntimeFault {
+pub fn rubbish(what: &str) -> RuntimeFault {
     let detail = format!("not an answer Ollama gives: {}", clean(what));
     RuntimeFault::new(RuntimeFaultKind::Rubbish, detail)
 }

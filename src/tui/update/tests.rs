@@ -155,6 +155,7 @@ pub(crate) fn snapshot(models: Vec<ModelView>) -> Snapshot {
         proposal: None,
         policy: None,
         hints: Default::default(),
+        targets: Vec::new(),
         loads_in_flight: Vec::new(),
         notices: Vec::new(),
         mode: Mode::Demo,

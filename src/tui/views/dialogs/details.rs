@@ -8,6 +8,7 @@ use crate::domain::model::{InstalledModel, ModelName, ModelView};
 use crate::domain::plan::{Action, Outcome};
 use crate::domain::process::{Process, ProcessKey, ProcessRole};
 use crate::domain::rule::{Deed, Target};
+use crate::domain::target::TargetOutcome;
 use crate::domain::text::clean;
 use crate::tui::rows;
 use crate::tui::scene::Scene;
@@ -160,6 +161,25 @@ fn component(facts: &mut Facts, scene: &Scene<'_>, component: &Component) {
     }
     if let Some(key) = component.process {
         process(facts, scene, key);
+    }
+    if component.kind == ComponentKind::Server {
+        targets(facts, scene);
+    }
+}
+
+/// What memory is meant to stay within.
+fn targets(facts: &mut Facts, scene: &Scene<'_>) {
+    if scene.snapshot.targets.is_empty() {
+        return;
+    }
+    facts.heading("targets");
+    for view in &scene.snapshot.targets {
+        let (limit, now) = (view.limit_text(), view.now_text());
+        let text = match view.outcome() {
+            TargetOutcome::Unknown => format!("{now}; {limit}"),
+            outcome => format!("{}: {now}, {limit}", outcome.word()),
+        };
+        facts.add(view.kind.word(), text);
     }
 }
 
