@@ -8,6 +8,7 @@ mod keeper;
 pub mod reload;
 mod screen;
 mod settings;
+mod survey;
 mod write_back;
 
 use std::cell::Cell;
@@ -47,6 +48,7 @@ use reload::Reloading;
 pub use holder::{NotGuarding, attach, listens_beside, lock_file, system_lock_file};
 pub use screen::screen;
 pub use settings::{settings, simulated};
+pub use survey::survey;
 pub use write_back::ConfigDoor;
 
 /// Seconds since 1970 at which the demo begins: the same on each run, so that

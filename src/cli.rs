@@ -3,6 +3,7 @@
 //! One file a subcommand; each writes to the `out` it is given.
 
 mod accuracy;
+mod advise;
 mod agree;
 mod bench;
 mod carry;
@@ -11,22 +12,33 @@ mod completions;
 mod components;
 pub mod config;
 pub mod dashboard;
+pub mod doctor;
+pub mod document;
 mod engaged;
 mod events;
 pub mod exit;
 mod facts;
 mod fit;
+mod fitted;
 pub mod flags;
 mod following;
 pub mod guard;
+pub mod help;
 mod hint;
+mod history;
+mod hog;
 mod keep;
+mod kept;
 mod load;
 mod look;
+mod man;
+mod measure;
 mod models;
+mod names;
 mod progress;
 mod recommend;
 pub mod record;
+mod report;
 pub mod service;
 mod signals;
 mod simulate;
@@ -34,13 +46,14 @@ mod standing;
 pub mod status;
 mod unload;
 mod watch;
+mod when;
 mod why;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::assemble::Source;
 use crate::config::{Flags, LoadedConfig, Surroundings};
@@ -82,6 +95,8 @@ enum Command {
     Why(why::Args),
     /// What happened, from the history, or as it happens
     Events(events::Args),
+    /// What memory was like, minute by minute
+    History(history::Args),
     /// A line for each change, or at each interval, until a level is reached
     Watch(watch::Args),
     /// What other programs are told at this level, for shell scripts
@@ -107,25 +122,62 @@ enum Command {
     /// Watch and act by the rules of the config, without a screen
     Guard(guard::Args),
     /// Have the guard started by the system: install, uninstall, status
-    #[command(subcommand)]
+    #[command(subcommand, after_help = SERVICE_HELP)]
     Service(service::ServiceCommand),
     /// Write samples and what the model server says to a file
     Record(record::Args),
     /// What the rules would have done over a recording
     Simulate(simulate::Args),
+    /// The story of a day: levels, actions, what has grown
+    Report(report::Args),
+    /// What memory does over a span of time, or while a command runs
+    Measure(measure::Args),
+    /// Take memory on purpose, step by step, and give it back
+    Hog(hog::Args),
     /// How forecasts and footprints turned out on this machine
     Accuracy(accuracy::Args),
+    /// Whether all is well here, and the line that mends what is not
+    Doctor(doctor::Args),
+    /// Settings of the model server for this machine, and what each saves
+    Advise(advise::Args),
     /// The config: write one, show it, check it
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CONFIG_HELP)]
     Config(ConfigCommand),
     /// A script that completes commands and flags in a shell
     Completions(completions::Args),
+    /// Man pages, made from the commands there are
+    Man(man::Args),
 }
 
 const AFTER_HELP: &str = "\
-Without a command the dashboard opens. Try it without Ollama: plimsoll --demo
+Without a command the dashboard opens.
+
+  plimsoll --demo              try it, without Ollama
+  plimsoll status              one check, as text
+  plimsoll fit qwen2.5:7b      whether that model can be loaded now
+  plimsoll cleanup --dry-run   what would be freed, and what stays
+
 Exit codes: 0 done or normal, 1 failed, 2 usage or config, 10 warning,
-11 critical, 12 emergency, 20 to 24 the verdicts of fit";
+11 critical, 12 emergency, 20 to 24 the verdicts of fit, 30 and 31 of doctor,
+40 a target was missed; a command's own help says which of them it has";
+
+const SERVICE_HELP: &str = "\
+The system starts the guard then, and again where it ends.
+
+  plimsoll service install     shows the file, asks, writes it
+  plimsoll service status      installed? running?
+
+Exit codes: 0 done, or installed and running; 1 failed or not so, 2 usage or
+config.";
+
+const CONFIG_HELP: &str = "\
+Nothing is started, and no model server is asked.
+
+  plimsoll config init              a commented one, with nothing set
+  plimsoll config show --origin     what is in force, and where it comes from
+  plimsoll config check             whether it can stand
+
+Exit codes: 0 done, 1 failed, 2 it cannot stand.";
 
 /// What every command is given.
 pub struct Context {
@@ -138,6 +190,12 @@ impl Context {
     pub fn config(&self) -> Result<LoadedConfig> {
         Ok(crate::config::load(&self.flags, &self.surroundings)?)
     }
+}
+
+/// The commands and flags there are: for man pages, and for tests that are to
+/// miss none.
+pub fn command() -> clap::Command {
+    Line::command()
 }
 
 /// Runs what was typed.
@@ -187,6 +245,7 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Components(args)) => components::run(&args, &context, &mut out),
         Some(Command::Why(args)) => why::run(&args, &context, &mut out),
         Some(Command::Events(args)) => events::run(&args, &context, &mut out),
+        Some(Command::History(args)) => history::run(&args, &context, &mut out),
         Some(Command::Watch(args)) => watch::run(&args, &context, &mut out),
         Some(Command::Hint(args)) => hint::run(&args, &context, &mut out),
         Some(Command::Fit(args)) => fit::run(&args, &context, &mut out),
@@ -198,12 +257,18 @@ fn run(line: Line) -> Result<ExitCode> {
         Some(Command::Priority(args)) => standing::priority(&args, &context, &mut out),
         Some(Command::Cleanup(args)) => cleanup::run(&args, &context, &mut out),
         Some(Command::Completions(args)) => completions::run::<Line>(&args, &mut out),
+        Some(Command::Man(args)) => man::run::<Line>(&args, &mut out),
         Some(Command::Recommend(args)) => recommend::run(&args, &context, &mut out),
         Some(Command::Guard(args)) => guard::run(&args, &context, &mut out),
         Some(Command::Service(command)) => service::run(&command, &context, &mut out),
         Some(Command::Record(args)) => record::run(&args, &context, &mut out),
         Some(Command::Simulate(args)) => simulate::run(&args, &context, &mut out),
+        Some(Command::Report(args)) => report::run(&args, &context, &mut out),
+        Some(Command::Measure(args)) => measure::run(&args, &context, &mut out),
+        Some(Command::Hog(args)) => hog::run(&args, &context, &mut out),
         Some(Command::Accuracy(args)) => accuracy::run(&args, &context, &mut out),
+        Some(Command::Doctor(args)) => doctor::run(&args, &context, &mut out),
+        Some(Command::Advise(args)) => advise::run(&args, &context, &mut out),
         Some(Command::Config(command)) => {
             config::run(&command, &context.flags, &context.surroundings, &mut out)
         }

@@ -163,6 +163,9 @@ impl Engine {
             self.take(input);
             while self.parts.tasks.try_join_next().is_some() {}
         }
+        for effect in self.state.wind_up(self.parts.clock.now()) {
+            self.perform(effect);
+        }
         self.parts.journal.close();
     }
 

@@ -1,4 +1,5 @@
-//! What is to come: what a load will take, and when the next level is reached.
+//! What is to come: what a load will take, and when the next level is reached;
+//! and what a figure did over a span of time.
 //!
 //! Pure, as `policy` is: no clock, no I/O; memory of the past is a value.
 
@@ -6,5 +7,6 @@ pub mod footprint;
 pub mod growth;
 pub mod learned;
 pub mod score;
+pub mod series;
 mod slope;
 pub mod trend;

@@ -3,7 +3,9 @@
 //!
 //! No I/O, no clock: the past is a value passed in and returned.
 
+pub mod advice;
 pub mod budget;
+pub mod doctor;
 pub mod fit;
 pub mod guard;
 pub mod level;

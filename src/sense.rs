@@ -7,12 +7,14 @@
 pub mod arguments;
 pub mod demo;
 mod environment;
+pub mod family;
 pub mod linux;
 pub mod mach;
 #[cfg(target_os = "macos")]
 pub mod macos;
 pub mod naming;
 pub mod replay;
+pub mod survey;
 
 use std::sync::Arc;
 

@@ -1,11 +1,12 @@
 //! What outlives the program: events, the pins and priorities set by key, the
-//! debts: what was paused or limited and is to be taken back, and what was
-//! learned of models and forecasts.
+//! debts: what was paused or limited and is to be taken back, what was learned
+//! of models and forecasts, and the past as figures.
 //!
 //! SQLite on a thread of its own behind a bounded mailbox, so no caller ever
 //! waits for a disk. The caller numbers events; the store keeps those numbers.
 //! Nothing here reads a clock: time comes with the events.
 
+mod figures;
 mod lessons;
 mod retention;
 mod schema;
@@ -23,6 +24,7 @@ use crate::domain::component::Priority;
 use crate::domain::event::Event;
 use crate::domain::forecast::{ForecastRecord, LoadObserved};
 use crate::domain::model::ModelDetails;
+use crate::domain::past::{Count, Figures, Minute};
 use crate::domain::plan::ActionId;
 use crate::domain::rule::Debt;
 use crate::domain::time::Wall;
@@ -60,6 +62,10 @@ pub enum Lesson {
     Forecast(ForecastRecord),
     /// Metadata that need not be asked for again, by manifest digest.
     Details { digest: String, details: Box<ModelDetails> },
+    /// What minutes were like; what is there of the same minute is added to.
+    Minutes(Vec<Minute>),
+    /// What components held; one of the same ten minutes is replaced.
+    Count(Count),
 }
 
 /// What earlier runs left.
@@ -176,6 +182,14 @@ impl Store {
         let path = folder.join(FILE);
         let connection = schema::open_to_look(&path)?;
         schema::since(&connection, from).map_err(|source| schema::explain(&path, source))
+    }
+
+    /// What the past was like from one time up to another, for who writes
+    /// nothing.
+    pub fn figures(folder: &Path, span: (Wall, Wall)) -> Result<Figures, StoreError> {
+        let path = folder.join(FILE);
+        let connection = schema::open_to_look(&path)?;
+        figures::read(&connection, span).map_err(|source| schema::explain(&path, source))
     }
 
     /// Writes an event down soon. Never waits.

@@ -369,6 +369,7 @@ async fn told(to: HookTo) -> Result<String, HookFault> {
 
 fn expected_json() -> Value {
     json!({
+        "schema_version": 1,
         "seq": 42,
         "time": "2026-01-15T14:02:11Z",
         "level": "critical",

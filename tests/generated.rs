@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use plimsoll::cli::exit;
 use plimsoll::domain::Bytes;
+use plimsoll::domain::finding::CHECKS;
 use plimsoll::policy::limits::Profile;
 use plimsoll::policy::rules::Rules;
 use plimsoll::tui::keymap::Keymap;
@@ -112,6 +113,15 @@ fn the_exit_codes_are_the_programs() {
 #[test]
 fn the_profiles_are_the_policys() {
     check("profiles", &profile_table());
+}
+
+#[test]
+fn the_checks_are_the_doctors() {
+    let mut table = "| id | what is well |\n| --- | --- |\n".to_owned();
+    for (_, id, about) in CHECKS {
+        table.push_str(&format!("| `{id}` | {about} |\n"));
+    }
+    check("checks", &table);
 }
 
 #[test]

@@ -6,8 +6,12 @@
 
 #[path = "looks_cli/events.rs"]
 mod events;
+#[path = "looks_cli/history.rs"]
+mod history;
 #[path = "support/json_shape.rs"]
 mod json_shape;
+#[path = "looks_cli/report.rs"]
+mod report;
 #[path = "support/shell.rs"]
 mod shell;
 #[path = "looks_cli/watch.rs"]
@@ -248,6 +252,14 @@ fn wrong_usage_ends_with_2() {
         (&["events", "--level", "bad"], "normal, warning"),
         (&["events", "--kind", "oom"], "oom_kill"),
         (&["events", "--demo"], "only this machine has a history"),
+        (&["history", "--demo"], "only this machine has a history"),
+        (&["history", "--since", "yesterday"], "30m, 2d"),
+        (&["history", "--since", "1h", "--until", "2h"], "--since"),
+        (&["history", "--every", "30s"], "whole minutes"),
+        (&["history", "--csv", "--json"], "--json"),
+        (&["report", "--demo"], "only this machine has a history"),
+        (&["report", "--json", "--markdown"], "--markdown"),
+        (&["report", "--since", "2999-01-01"], "in the past"),
         (&["watch", "--until", "never"], "normal, warning"),
         (&["watch", "--interval", "0s"], "100ms to 1h"),
     ] {
@@ -277,7 +289,7 @@ fn what_is_said_is_as_wide_as_the_terminal_and_plain() {
 #[test]
 fn help_fits_a_terminal() {
     let home = Home::new();
-    for command in ["models", "components", "why", "events", "watch"] {
+    for command in ["models", "components", "why", "events", "history", "report", "watch"] {
         let said = home.run(&[command, "--help"]);
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
         let widest = said.out.lines().map(|line| line.chars().count()).max().unwrap();

@@ -106,19 +106,25 @@ fn accepts(arguments: &[String], code: Option<i32>) -> bool {
         Some("guard") => matches!(code, Some(0 | 10 | 11 | 12)),
         Some("fit") if is_demo => matches!(code, Some(0 | 20..=24)),
         Some("load" | "recommend") if is_demo => code == Some(0),
+        Some("doctor") if is_demo => code == Some(0),
+        // No server is here, which is an error to it.
+        Some("doctor") => code == Some(31),
+        Some("advise") => code == Some(0),
         // Nobody tells what is installed or loaded.
         Some("models") => code == Some(if is_demo { 0 } else { 1 }),
         Some("bench" | "fit" | "load" | "recommend") => code == Some(1),
-        Some("components" | "why" | "events" | "watch") => code == Some(0),
+        Some("components" | "why" | "events" | "history" | "watch") => code == Some(0),
         // The home is empty, and so is its config.
         Some("hint") => code == Some(0),
         Some("unload" | "cleanup" | "keep" | "pin" | "priority") if is_demo => code == Some(0),
         // No server is here, and so nothing to free.
         Some("unload") => code == Some(1),
-        Some("cleanup" | "completions") => code == Some(0),
+        Some("cleanup" | "completions" | "man") => code == Some(0),
         // Nothing is started here, so nothing guards.
         Some("service") if arguments.iter().any(|word| word == "status") => code == Some(1),
-        Some("accuracy" | "config" | "record" | "service" | "simulate") => code == Some(0),
+        Some("accuracy" | "config" | "record" | "report" | "service" | "simulate") => {
+            code == Some(0)
+        }
         // The dashboard, without a terminal.
         _ => code == Some(2),
     }

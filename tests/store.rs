@@ -83,6 +83,7 @@ fn first_version(folder: &Path) {
     let raw = rusqlite::Connection::open(folder.join(FILE)).unwrap();
     raw.execute_batch(
         "DROP TABLE debts; DROP TABLE loads; DROP TABLE forecasts; DROP TABLE details;
+         DROP TABLE minutes; DROP TABLE counts; DROP TABLE components; DROP TABLE held;
          PRAGMA user_version = 1;",
     )
     .unwrap();
@@ -112,8 +113,20 @@ fn a_history_of_the_first_version_is_brought_to_this_one() {
     assert_eq!(restored, seen);
     store.owe(debt("process:x", Deed::Resume)).unwrap();
     close(store);
-    let names = ["choices", "debts", "details", "events", "forecasts", "highest", "loads"];
-    assert_eq!(tables(folder.path()), (3, names.map(str::to_owned).to_vec()));
+    let names = [
+        "choices",
+        "components",
+        "counts",
+        "debts",
+        "details",
+        "events",
+        "forecasts",
+        "held",
+        "highest",
+        "loads",
+        "minutes",
+    ];
+    assert_eq!(tables(folder.path()), (4, names.map(str::to_owned).to_vec()));
     let (store, restored) = open(folder.path());
     assert_eq!(restored.debts, [debt("process:x", Deed::Resume)]);
     assert_eq!(restored.events, seen.events);
@@ -386,7 +399,7 @@ fn a_newer_or_foreign_database_is_refused() {
     other.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(other);
     let fault = refusal(folder.path());
-    assert!(matches!(fault, StoreError::Newer { found: 99, known: 3, .. }), "{fault:?}");
+    assert!(matches!(fault, StoreError::Newer { found: 99, known: 4, .. }), "{fault:?}");
 }
 
 #[test]

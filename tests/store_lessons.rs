@@ -196,7 +196,9 @@ fn second_version(folder: &Path) {
     close(store);
     raw(folder)
         .execute_batch(
-            "DROP TABLE loads; DROP TABLE forecasts; DROP TABLE details; PRAGMA user_version = 2;",
+            "DROP TABLE loads; DROP TABLE forecasts; DROP TABLE details;
+             DROP TABLE minutes; DROP TABLE counts; DROP TABLE components; DROP TABLE held;
+             PRAGMA user_version = 2;",
         )
         .unwrap();
 }

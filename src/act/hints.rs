@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{HintValues, InForce, Level, Wall};
 
 /// Raised when a field changes its meaning or goes.
-const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// How often it is written again while nothing changes.
 pub const RENEWED_EVERY: Duration = Duration::from_secs(20);

@@ -1,7 +1,7 @@
 //! The owner's hooks: a command or an address that is told of events.
 //!
-//! An address gets one JSON object by POST: `seq`, `time`, `level`, `hints`, `kind`,
-//! `title`, `text`, and in `body` all the event holds. A command gets the same
+//! An address gets one JSON object by POST: `schema_version`, `seq`, `time`,
+//! `level`, `hints`, `kind`, `title`, `text`, and in `body` all the event holds. A command gets the same
 //! in its environment (see [`super::command`]). Nothing of an event ever
 //! becomes a part of an address or of a command's words.
 
@@ -16,7 +16,7 @@ use super::command::{self, CommandFault, Errand};
 use super::web;
 use crate::domain::event::EventBody;
 use crate::domain::text::clean;
-use crate::domain::{Event, HintValues, InForce, Level, Wall};
+use crate::domain::{Event, EventKind, HintValues, InForce, Level, Wall};
 
 /// Events that may wait for one hook: one that hangs gathers no more behind
 /// it, on a machine that is short of memory. Each hook is told one by one, and
@@ -25,6 +25,9 @@ const WAITING: usize = 8;
 
 /// The system takes at most 128 KiB for a variable; a command can do without.
 const LONGEST_VARIABLE: usize = 64 * 1024;
+
+/// Of the object a hook is told: raised when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// As much of an answer as is read; none of it is kept.
 const MOST_ANSWER: usize = 4096;
@@ -135,12 +138,13 @@ impl Teller {
 /// What a hook is told.
 #[derive(Debug, Serialize)]
 struct Told<'a> {
+    schema_version: u32,
     seq: u64,
     time: Wall,
     level: Level,
     /// What other programs are told at that level.
     hints: &'a HintValues,
-    kind: &'static str,
+    kind: EventKind,
     title: String,
     text: String,
     body: &'a EventBody,
@@ -149,16 +153,18 @@ struct Told<'a> {
 impl<'a> Told<'a> {
     fn new(event: &'a Event, now: &'a InForce) -> Self {
         let body = &event.body;
-        let (kind, title, text) = (body.kind().word(), body.title(), body.text());
+        let (kind, title, text) = (body.kind(), body.title(), body.text());
         let (level, hints) = (now.level, &*now.hints);
-        Told { seq: event.seq, time: event.time, level, hints, kind, title, text, body }
+        let schema_version = SCHEMA_VERSION;
+        let (seq, time) = (event.seq, event.time);
+        Told { schema_version, seq, time, level, hints, kind, title, text, body }
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
         let mut variables = vec![
             ("PLIMSOLL_EVENT", "hook".to_owned()),
             ("PLIMSOLL_LEVEL", self.level.word().to_owned()),
-            ("PLIMSOLL_KIND", self.kind.to_owned()),
+            ("PLIMSOLL_KIND", self.kind.id().to_owned()),
             ("PLIMSOLL_TITLE", self.title.clone()),
             ("PLIMSOLL_TEXT", self.text.clone()),
             ("PLIMSOLL_SEQ", self.seq.to_string()),

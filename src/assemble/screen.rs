@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use jiff::tz::TimeZone;
 
+use crate::config::key::closest;
 use crate::config::schema::{AsciiChoice, ColorChoice};
 use crate::config::{KeyBinding, LoadedConfig, Origin, Surroundings};
 use crate::domain::SettingDoor;
@@ -94,7 +95,10 @@ fn theme(
     };
     themes.index_of(name).ok_or_else(|| {
         let names: Vec<&str> = themes.names().collect();
-        config.fault("theme", format!("`{name}` is not a theme")).accepting(names.join(", ")).into()
+        let meant = closest(name, names.iter().copied());
+        let hint = meant.map(|meant| format!("did you mean \"{meant}\"?"));
+        let fault = config.fault("theme", format!("`{name}` is not a theme"));
+        fault.accepting(names.join(", ")).hinting(hint).into()
     })
 }
 

@@ -1,7 +1,7 @@
 //! A plan on its way: shown first, agreed to, carried out by an engine, and
 //! followed until the outcome of each step is known.
 
-mod json;
+pub(super) mod json;
 mod text;
 
 use std::io::{IsTerminal, Write};
@@ -34,7 +34,7 @@ const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 #[derive(Debug, clap::Args)]
 pub struct Terms {
     /// Wait no longer than this, as in 30s or 5m; within it also for a model
-    /// that is still generating
+    /// that is still generating [default: until it is known]
     #[arg(long, value_name = "SPAN", value_parser = span)]
     wait: Option<Duration>,
     /// Show the plan and do nothing

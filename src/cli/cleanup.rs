@@ -14,16 +14,17 @@ use super::engaged::{self, Engine, Errand};
 use super::exit::ExitCode;
 use super::facts::columns;
 use super::fit::server_is_up;
+use super::names::one_of;
 use super::unload::listed;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 light takes what is idle and of priority low or medium, aggressive also high;
-both stop where memory is normal again. force takes all but what is pinned. --free
-and --to go as far as aggressive. The plan is shown first and, on a terminal,
-asked about; without one --yes is needed.
+both stop where memory is normal again. force takes all but what is pinned.
+--free and --to go as far as aggressive. The plan is shown first and, on a
+terminal, asked about; without one --yes is needed.
 
-  plimsoll cleanup                        light
+  plimsoll cleanup --yes                  light
   plimsoll cleanup --free 4GiB --yes      so many bytes, or it ends with 1
   plimsoll cleanup --to normal --dry-run  what would bring memory back there
 
@@ -31,30 +32,26 @@ Exit codes: 0 done, or nothing to do; 1 failed, stuck, still generating, not in
 time, or less came back than was asked for; 2 usage or config, 130 SIGINT,
 143 SIGTERM.")]
 pub struct Args {
-    /// light, aggressive or force [default: light]
-    #[arg(long, value_name = "STRENGTH", conflicts_with_all = ["free", "to"])]
+    /// How far it goes [default: light]
+    #[arg(long, value_name = "STRENGTH", value_parser = one_of(&Strength::ALL, Strength::word), conflicts_with_all = ["free", "to"])]
     strength: Option<Strength>,
     /// So many bytes, as in 4GiB, by the mildest strength that gives them
     #[arg(long, value_name = "BYTES", value_parser = some_bytes, conflicts_with = "to")]
     free: Option<Bytes>,
-    /// Until memory is back at normal, warning or critical
-    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    /// Until memory is back at this level
+    #[arg(long, value_name = "LEVEL", value_parser = one_of(&BELOW, Level::word))]
     to: Option<Level>,
     #[command(flatten)]
     terms: Terms,
 }
 
+/// Levels to go back to: nothing lies above emergency.
+const BELOW: [Level; 3] = [Level::Normal, Level::Warning, Level::Critical];
+
 fn some_bytes(text: &str) -> Result<Bytes, String> {
     let bytes: Bytes =
         text.parse().map_err(|error: crate::domain::bytes::NotASize| error.to_string())?;
     if bytes.is_zero() { Err("nothing is nothing to free".into()) } else { Ok(bytes) }
-}
-
-fn level(text: &str) -> Result<Level, &'static str> {
-    // Nothing lies above emergency.
-    let below = Level::ALL.into_iter().filter(|level| *level != Level::Emergency);
-    let mut named = below.filter(|level| level.word() == text);
-    named.next().ok_or("accepted are normal, warning, critical")
 }
 
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {

@@ -10,9 +10,15 @@ use super::exit::ExitCode;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-  plimsoll completions bash > ~/.local/share/bash-completion/completions/plimsoll
+A script on stdout, to be put where the shell looks for it: for bash into
+~/.local/share/bash-completion/completions, for zsh as _plimsoll into a folder
+of $fpath.
+
+  plimsoll completions bash > plimsoll.bash
   plimsoll completions fish > ~/.config/fish/completions/plimsoll.fish
-  plimsoll completions zsh > DIR/_plimsoll     DIR: a folder of $fpath")]
+  plimsoll completions zsh > _plimsoll
+
+Exit codes: 0 done, 2 usage.")]
 pub struct Args {
     /// The shell
     #[arg(value_name = "SHELL")]

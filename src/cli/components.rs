@@ -14,10 +14,11 @@ use crate::domain::{Component, ComponentKind, Course, Snapshot, Wall};
 use crate::engine::link::Attention;
 
 use super::Context;
+use super::document::Document;
 use super::exit::ExitCode;
 use super::facts::{columns, table, write_json};
 use super::look::{Glance, Looking, server_is_known};
-use super::status::json::{ComponentStatus, SCHEMA_VERSION, components};
+use super::status::json::{ComponentStatus, components};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -51,7 +52,10 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     if args.json {
         let (time, basis) = (snapshot.at.wall, snapshot.level.basis);
         let components = components(&snapshot);
-        write_json(out, &Json { schema_version: SCHEMA_VERSION, time, basis, components })?;
+        write_json(
+            out,
+            &Json { schema_version: Document::Components.version(), time, basis, components },
+        )?;
     } else {
         let rows: Vec<_> = snapshot.components.value.iter().map(row).collect();
         let heads = ["id", "kind", "bytes", "source", "priority", "pid", "note"];

@@ -1,6 +1,8 @@
 //! `plimsoll config`: make, show, check and find the config. Starts nothing
 //! and needs no model server.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
@@ -10,26 +12,56 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 
 use super::exit::ExitCode;
+use super::facts::columns_in;
+use super::fitted::Fitted;
 use crate::config::check::{Setting, only_host, without_user};
 use crate::config::key::{self, COMPONENTS, HINT_SECTIONS, HOOKS, KEYS_SECTION, TAGS_SECTION};
-use crate::config::{
-    DEFAULT, Flags, LoadedConfig, Paths, ProfileChoice, Surroundings, examine, load,
-};
-use crate::policy::limits::Profile;
+use crate::config::{DEFAULT, Flags, LoadedConfig, Paths, Surroundings, load};
 
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum ConfigCommand {
     /// Write the commented default into your folder; never over a file
+    #[command(after_help = "\
+Every key with its default, commented out, so that nothing is set by it.
+
+  plimsoll config init                          into your own folder
+  plimsoll config init --config plimsoll.toml   into a file of this name
+
+Exit codes: 0 written; 1 failed, as where the file exists.")]
     Init,
     /// Print the config in force
+    #[command(after_help = "\
+What is printed is a config itself: user names and passwords are left out.
+
+  plimsoll config show --origin                 where each value comes from
+  plimsoll config show > plimsoll.toml          as a file of its own
+
+Exit codes: 0 done; 2 the config cannot stand.")]
     Show {
         /// Say where each value comes from
         #[arg(long)]
         origin: bool,
     },
     /// Say whether the config can stand
-    Check,
+    #[command(after_help = "\
+Every fault is told with its file and line, not only the first.
+
+  plimsoll config check                       your own config
+  plimsoll config check --config other.toml   another file
+
+Exit codes: 0 it can stand, 2 it cannot.")]
+    Check {
+        /// For programs: one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the files and folders in use
+    #[command(after_help = "\
+What is not there yet is said to be so.
+
+  plimsoll config path
+
+Exit codes: 0 done; 2 the config cannot be read.")]
     Path,
 }
 
@@ -39,15 +71,16 @@ pub fn run(
     surroundings: &Surroundings,
     out: &mut dyn Write,
 ) -> Result<ExitCode, anyhow::Error> {
+    let fitted = &mut Fitted::new(out, columns_in(surroundings));
     match command {
-        ConfigCommand::Init => init(flags, surroundings, out),
+        ConfigCommand::Init => init(flags, surroundings, fitted),
         ConfigCommand::Show { origin } => {
             let loaded = load(flags, surroundings)?;
             out.write_all(shown(&loaded, *origin).as_bytes())?;
             Ok(ExitCode::Done)
         }
-        ConfigCommand::Check => check(flags, surroundings, out),
-        ConfigCommand::Path => path(flags, surroundings, out),
+        ConfigCommand::Check { json } => check::run(*json, (flags, surroundings), out),
+        ConfigCommand::Path => path(flags, surroundings, fitted),
     }
 }
 
@@ -165,47 +198,6 @@ fn push_entries(text: &mut String, loaded: &LoadedConfig, (list, with_origin): (
     }
 }
 
-/// Every fault, not only the first: they are mended together.
-fn check(
-    flags: &Flags,
-    surroundings: &Surroundings,
-    out: &mut dyn Write,
-) -> Result<ExitCode, anyhow::Error> {
-    let loaded = match examine(flags, surroundings) {
-        Ok(loaded) => loaded,
-        Err(faults) => {
-            for fault in faults {
-                writeln!(out, "{:#}", anyhow::Error::from(fault))?;
-            }
-            return Ok(ExitCode::Usage);
-        }
-    };
-    // Keys and themes, which only the screen knows.
-    if let Err(fault) = crate::assemble::screen(&loaded, surroundings, None) {
-        writeln!(out, "{fault:#}")?;
-        return Ok(ExitCode::of_error(&fault));
-    }
-    if let ProfileChoice::Named(profile) = loaded.config.profile {
-        loaded.rules(&loaded.chosen(profile, String::new())?)?;
-    } else {
-        let fault = |profile| {
-            let rules = loaded.chosen(profile, String::new()).and_then(|c| loaded.rules(&c));
-            rules.err().map(|fault| (profile, fault))
-        };
-        for (profile, fault) in Profile::ALL.into_iter().filter_map(fault) {
-            writeln!(out, "note: where \"auto\" picks `{}`: {fault}", profile.name())?;
-        }
-    }
-    for note in crate::assemble::notes(&loaded) {
-        writeln!(out, "note: {note}")?;
-    }
-    match &loaded.paths.config_file {
-        Some(path) if path.exists() => writeln!(out, "ok: {}", path.display())?,
-        _ => writeln!(out, "ok: defaults only, there is no config file")?,
-    }
-    Ok(ExitCode::Done)
-}
-
 fn path(
     flags: &Flags,
     surroundings: &Surroundings,
@@ -319,22 +311,22 @@ mod tests {
     fn check_names_every_fault_and_ends_with_2() {
         let home = tempfile::tempdir().unwrap();
         let around = surroundings(home.path());
-        let (code, text) = said(&ConfigCommand::Check, &Flags::default(), &around);
+        let (code, text) = said(&ConfigCommand::Check { json: false }, &Flags::default(), &around);
         assert_eq!((code, text.starts_with("ok: defaults only")), (0, true), "{text}");
 
         fs::create_dir(home.path().join("config")).unwrap();
         let path = home.path().join("config/config.toml");
         fs::write(&path, "them = \"x\"\ninterval = \"1ms\"\n").unwrap();
-        let (code, text) = said(&ConfigCommand::Check, &Flags::default(), &around);
+        let (code, text) = said(&ConfigCommand::Check { json: false }, &Flags::default(), &around);
         assert_eq!(code, 2);
         assert!(text.contains("line 1: `them`") && text.contains("line 2: `interval`"), "{text}");
 
         fs::write(&path, "profile = \"careful\"\n[levels]\nwarning = 85\n").unwrap();
-        let (code, text) = said(&ConfigCommand::Check, &Flags::default(), &around);
+        let (code, text) = said(&ConfigCommand::Check { json: false }, &Flags::default(), &around);
         assert_eq!((code, text.contains("`levels.critical`")), (2, true), "{text}");
 
         fs::write(&path, "[levels]\nwarning = 85\n").unwrap();
-        let (code, text) = said(&ConfigCommand::Check, &Flags::default(), &around);
+        let (code, text) = said(&ConfigCommand::Check { json: false }, &Flags::default(), &around);
         assert_eq!((code, text.contains("picks `careful`")), (0, true), "{text}");
     }
 

@@ -3,25 +3,27 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
+use clap::builder::TypedValueParser;
 use serde::Serialize;
 
-use crate::assemble::Source;
 use crate::config::LoadedConfig;
-use crate::config::value::span_from_text;
 use crate::domain::{Event, EventBody, EventKind, HintValues, Hints, Level, Wall};
 use crate::engine::link::{Attention, Command, Link, Reply};
-use crate::store::{FILE, Store};
+use crate::store::Store;
 
 use super::Context;
-use super::exit::{ExitCode, WrongUsage};
+use super::document::Document;
+use super::exit::ExitCode;
 use super::facts::{cell, columns, write_json, write_json_line};
 use super::following::{Following, Turn};
 use super::guard::lines::Lines;
+use super::kept::{folder, is_in, only_here};
 use super::look::{answer, answers_something_else, attached, may_attach};
-use super::status::json::{EventStatus, SCHEMA_VERSION};
+use super::names::one_of;
+use super::status::json::EventStatus;
+use super::when::{When, when};
 
 /// As many as an engine hands out at once.
 const PAGE: usize = 500;
@@ -38,13 +40,13 @@ Exit codes: 0 done; 1 failed; 2 usage or config; 130, 143 ended by a signal.
   plimsoll events --follow --json | jq .text  as they come")]
 pub struct Args {
     /// So long ago, as in 30m or 2d, or at a time, as in 2026-01-15T14:00Z
-    #[arg(long, value_name = "WHEN", value_parser = since)]
-    since: Option<Since>,
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    since: Option<When>,
     /// Changes of the level alone that reach or leave this one or a worse one
-    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    #[arg(long, value_name = "LEVEL", value_parser = level())]
     level: Option<Level>,
-    /// level, action, oom_kill, runtime, model or note; may be repeated
-    #[arg(long = "kind", value_name = "KIND", value_parser = kind)]
+    /// Of this kind alone; may be repeated
+    #[arg(long = "kind", value_name = "KIND", value_parser = one_of(&EventKind::ALL, EventKind::id))]
     kinds: Vec<EventKind>,
     /// Go on with what happens, until Ctrl-C
     #[arg(long)]
@@ -54,35 +56,9 @@ pub struct Args {
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Since {
-    Ago(Duration),
-    At(Wall),
-}
-
-fn since(text: &str) -> Result<Since, &'static str> {
-    let time = || {
-        // Without a zone it is meant as times are printed: in UTC.
-        let plain = || text.parse::<jiff::civil::DateTime>().ok();
-        let utc = || plain()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
-        text.parse().ok().or_else(|| utc().map(|time| time.timestamp()))
-    };
-    span_from_text(text)
-        .map(Since::Ago)
-        .or_else(|| time().map(Since::At))
-        .ok_or("neither a span nor a time; accepted are 30m, 2d, 2026-01-15, 2026-01-15T14:00Z")
-}
-
 /// A level by its word, for flags.
-pub fn level(text: &str) -> Result<Level, &'static str> {
-    let found = Level::ALL.into_iter().find(|level| level.word() == text);
-    found.ok_or("accepted are normal, warning, critical, emergency")
-}
-
-fn kind(text: &str) -> Result<EventKind, &'static str> {
-    let text = text.replace(['_', '-'], " ");
-    let found = EventKind::ALL.into_iter().find(|kind| kind.word() == text);
-    found.ok_or("accepted are level, action, oom_kill, runtime, model, note")
+pub fn level() -> impl TypedValueParser<Value = Level> {
+    one_of(&Level::ALL, Level::word)
 }
 
 impl Args {
@@ -92,10 +68,7 @@ impl Args {
     }
 
     fn from(&self) -> Option<Wall> {
-        self.since.map(|since| match since {
-            Since::At(time) => time,
-            Since::Ago(span) => Wall::now().checked_sub(span).unwrap_or(Wall::MIN),
-        })
+        self.since.map(|since| since.time(Wall::now()))
     }
 }
 
@@ -147,7 +120,7 @@ async fn list(
     events.retain(|event| args.wants(event));
     if args.json {
         let events = events.iter().map(EventStatus::of).collect();
-        write_json(out, &Json { schema_version: SCHEMA_VERSION, events })?;
+        write_json(out, &Json { schema_version: Document::Events.version(), events })?;
     } else {
         for event in &events {
             write_text(event, columns(context), out)?;
@@ -205,34 +178,29 @@ async fn past(
     (context, config): (&Context, &LoadedConfig),
     from: Option<Wall>,
 ) -> Result<Vec<Event>> {
-    if context.source != Source::Live {
-        return Err(WrongUsage("only this machine has a history, no demo and no recording").into());
-    }
+    only_here(context)?;
     if may_attach(context)
         && let Some((link, snapshot)) = attached(config, &Attention::default()).await
     {
         let newest = snapshot.events.value.iter().cloned().collect();
         return all(link.as_ref(), newest, from).await;
     }
-    let Some(folder) = &config.paths.data_dir else {
-        return Err(anyhow!(
-            "there is no home folder that could hold a history\nhint: name a folder with --data-dir"
-        ));
-    };
-    on_disk(folder, from)
+    on_disk(folder(config)?, from)
 }
 
-fn on_disk(folder: &Path, from: Option<Wall>) -> Result<Vec<Event>> {
-    let file = folder.join(FILE);
-    let is_there = file.try_exists();
-    if !is_there.with_context(|| format!("look for the history `{}`", file.display()))? {
+pub(super) fn on_disk(folder: &Path, from: Option<Wall>) -> Result<Vec<Event>> {
+    if !is_in(folder)? {
         return Ok(Vec::new());
     }
     Ok(Store::events_since(folder, from.unwrap_or(Wall::MIN))?)
 }
 
 /// Asks for one page after the other, back to that time.
-async fn all(link: &dyn Link, newest: Vec<Event>, from: Option<Wall>) -> Result<Vec<Event>> {
+pub(super) async fn all(
+    link: &dyn Link,
+    newest: Vec<Event>,
+    from: Option<Wall>,
+) -> Result<Vec<Event>> {
     let is_wanted = |event: &Event| from.is_none_or(|from| event.time >= from);
     let mut events = newest;
     while let Some(before) = events.first().filter(|first| is_wanted(first)).map(|first| first.seq)
@@ -266,23 +234,14 @@ fn write_text(event: &Event, columns: Option<usize>, out: &mut dyn Write) -> io:
 fn write_line(event: EventStatus, first_own: Option<u64>, out: &mut dyn Write) -> io::Result<()> {
     let EventStatus { seq, time, kind, text, hints } = event;
     let seq = first_own.is_none_or(|first| seq < first).then_some(seq);
-    let line = LineJson { schema_version: SCHEMA_VERSION, seq, time, kind, text, hints };
+    let version = Document::EventLine.version();
+    let line = LineJson { schema_version: version, seq, time, kind, text, hints };
     write_json_line(out, &line)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_time_is_a_span_a_date_or_a_moment() {
-        let at = |text: &str| Ok(Since::At(text.parse().unwrap()));
-        assert_eq!(since("90s"), Ok(Since::Ago(Duration::from_secs(90))));
-        assert_eq!(since("2026-01-15"), at("2026-01-15T00:00:00Z"));
-        assert_eq!(since("2026-01-15T14:02"), at("2026-01-15T14:02:00Z"));
-        assert_eq!(since("2026-01-15T14:02:11+01:00"), at("2026-01-15T13:02:11Z"));
-        assert!(since("yesterday").is_err() && since("").is_err());
-    }
 
     #[test]
     fn a_change_belongs_to_the_levels_it_reaches_and_leaves() {

@@ -51,6 +51,11 @@ pub const TABLE: [(ExitCode, u8, &str); 17] = [
 #[error("{0}")]
 pub struct WrongUsage(pub &'static str);
 
+/// A word that was typed is none of those there are; what is meant is told.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownWord(pub String);
+
 impl ExitCode {
     pub const fn number(self) -> u8 {
         TABLE[self as usize].1
@@ -65,7 +70,8 @@ impl ExitCode {
         let is_config = error
             .chain()
             .any(|cause| cause.is::<ConfigError>() || cause.is::<crate::config::KeyFault>());
-        let is_usage = error.chain().any(|cause| cause.is::<WrongUsage>());
+        let is_usage =
+            error.chain().any(|cause| cause.is::<WrongUsage>() || cause.is::<UnknownWord>());
         if is_config || is_usage { ExitCode::Usage } else { ExitCode::Failed }
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Context;
+use crate::config::Surroundings;
 
 /// The longest name of a fact, and a space.
 const NAME: usize = 10;
@@ -17,7 +18,12 @@ const NARROWEST: usize = 24;
 
 /// How wide a line may be; `None`: as wide as it is.
 pub fn columns(context: &Context) -> Option<usize> {
-    let said = context.surroundings.variable("COLUMNS").and_then(|text| text.parse().ok());
+    columns_in(&context.surroundings)
+}
+
+/// The same, where there is no more than that.
+pub fn columns_in(surroundings: &Surroundings) -> Option<usize> {
+    let said = surroundings.variable("COLUMNS").and_then(|text| text.parse().ok());
     let is_terminal = || io::stdout().is_terminal();
     let seen = || rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok();
     let columns = said.or_else(|| is_terminal().then(|| seen().map(|size| size.ws_col.into()))?);

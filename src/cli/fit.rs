@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::config::key::closest;
 use crate::domain::shape::KvType;
 use crate::domain::snapshot::{RuntimeState, RuntimeView, Snapshot};
 use crate::domain::{Fit, FitQuestion, FitVerdict, Fits, InstalledModel, ModelName};
@@ -19,6 +18,7 @@ use super::Context;
 use super::exit::ExitCode;
 use super::facts::{columns, write_json};
 use super::look::{Glance, Looking, answers_something_else};
+use super::names::{self, one_of};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -37,8 +37,8 @@ pub struct Args {
     /// Tokens of one request [default: as the server would load it]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     ctx: Option<u64>,
-    /// Type of the cache: f16, q8_0, q4_0 … [default: the server's]
-    #[arg(long, value_name = "TYPE")]
+    /// Type of the cache [default: the server's]
+    #[arg(long, value_name = "TYPE", value_parser = one_of(&KvType::ALL, KvType::word))]
     kv: Option<KvType>,
     /// Requests at once [default: the server's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -119,22 +119,11 @@ pub fn installed<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Installed
     if let Some(model) = models.iter().find(|model| model.name == wanted) {
         return Ok(model);
     }
-    let shown = crate::domain::text::clean(name);
-    match meant(models, wanted.short()) {
-        Some(meant) => bail!("{shown} is not installed\nhint: did you mean {meant}?"),
-        None => bail!("{shown} is not installed\nhint: `plimsoll fit` lists what is"),
-    }
-}
-
-/// By a slip, or without its tag.
-fn meant(models: &[InstalledModel], name: &str) -> Option<String> {
-    let names = || models.iter().map(|model| model.name.short());
-    let family = |name: &str| name.split(':').next().unwrap_or_default().to_lowercase();
-    closest(name, names()).or_else(|| {
-        let own = family(name);
-        let is_near = |known: &&str| family(known) == own || known.starts_with(name);
-        names().find(is_near).map(str::to_owned)
-    })
+    let known = models.iter().map(|model| model.name.short());
+    bail!(
+        "{}",
+        names::unknown(wanted.short(), "not installed", known, "`plimsoll fit` lists what is")
+    )
 }
 
 fn one(

@@ -11,13 +11,13 @@ pub struct SettingFlags {
     /// Where Ollama answers [default: by OLLAMA_HOST]
     #[arg(long, global = true, value_name = "URL")]
     pub ollama: Option<String>,
-    /// The config file to read instead of your own
+    /// The config file to read [default: your own]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where history is kept
+    /// Where history is kept [default: your data folder]
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// The theme by name
+    /// The theme by name [default: by the terminal]
     #[arg(long, global = true, value_name = "NAME")]
     pub theme: Option<String>,
     /// Draw with ASCII characters only
@@ -26,7 +26,7 @@ pub struct SettingFlags {
     /// Draw without colour
     #[arg(long, global = true)]
     pub no_color: bool,
-    /// How often to look, as in 500ms or 2s
+    /// How often to look, 100ms to 1h [default: the profile's]
     #[arg(long, global = true, value_name = "SPAN")]
     pub interval: Option<String>,
 }

@@ -29,6 +29,8 @@ pub struct Following {
     endings: Endings,
     /// The number of the next event that is new.
     next: u64,
+    /// It goes on where nobody reads what is written.
+    is_unread: bool,
 }
 
 /// What there is to do.
@@ -46,13 +48,28 @@ impl Following {
         config: &LoadedConfig,
         attention: Attention,
     ) -> Result<Following> {
+        Following::of((context, config), attention, may_attach(context)).await
+    }
+
+    /// As [`Following::begin`], of an engine of our own where none may be
+    /// attached to.
+    pub async fn of(
+        (context, config): (&Context, &LoadedConfig),
+        attention: Attention,
+        may_attach: bool,
+    ) -> Result<Following> {
         let endings = Endings::listen()?;
-        let running = assemble::observe(config, &context.source, may_attach(context)).await?;
+        let running = assemble::observe(config, &context.source, may_attach).await?;
         answer(running.link.as_ref(), Command::Attend { attention }).await?;
         let snapshots = running.link.snapshots();
         let newest = snapshots.borrow().events.value.back().map_or(0, |event| event.seq);
         let next = running.began().map_or(newest.saturating_add(1), |began| began.first_event);
-        Ok(Following { running, snapshots, endings, next })
+        Ok(Following { running, snapshots, endings, next, is_unread: false })
+    }
+
+    /// What it finds is kept elsewhere: an output that nobody reads ends nothing.
+    pub fn go_on_unread(&mut self) {
+        self.is_unread = true;
     }
 
     /// The first own event of an engine of ours: from there on their numbers
@@ -78,7 +95,7 @@ impl Following {
 
     /// Waits for the next thing to do.
     pub async fn turn(&mut self) -> Result<Turn> {
-        if has_ended(&self.snapshots.borrow()) || !is_read() {
+        if has_ended(&self.snapshots.borrow()) || !(self.is_unread || is_read()) {
             return Ok(Turn::End(ExitCode::Done));
         }
         tokio::select! {

@@ -22,6 +22,8 @@ use self::log::Log;
 use self::watch::Watch;
 use super::Context;
 use super::exit::{ExitCode, WrongUsage};
+use super::facts::columns;
+use super::fitted::Fitted;
 use super::signals::{Endings, hang_up};
 
 #[derive(Debug, clap::Args)]
@@ -94,7 +96,10 @@ async fn guard(
     running.stop().await;
     let result = match over {
         Over::Told(code) => Ok(code),
-        Over::Decided => watch.report(args.log_format, out),
+        Over::Decided => match args.log_format {
+            Format::Text => watch.report(&mut Fitted::new(out, columns(context))),
+            Format::Json => watch.report_json(out),
+        },
         Over::NoSample => Err(anyhow!("no sample came: a sensor hangs")),
         Over::EngineEnded => Err(anyhow!(why.unwrap_or("the engine has ended"))),
     };

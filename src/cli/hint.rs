@@ -13,10 +13,10 @@ use crate::domain::text::clean;
 use crate::domain::{HintValue, HintValues, Level, Snapshot, Wall};
 
 use super::Context;
+use super::document::Document;
 use super::exit::ExitCode;
 use super::facts::write_json;
 use super::look::{Glance, see};
-use super::status::json::SCHEMA_VERSION;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -86,7 +86,7 @@ fn one(key: &str, args: &Args, snapshot: &Snapshot, out: &mut dyn Write) -> Resu
         true => write_json(
             out,
             &OneJson {
-                schema_version: SCHEMA_VERSION,
+                schema_version: Document::HintOne.version(),
                 time: snapshot.at.wall,
                 basis: snapshot.level.basis,
                 level: snapshot.level.level,
@@ -108,7 +108,7 @@ fn all(args: &Args, snapshot: &Snapshot, out: &mut dyn Write) -> Result<ExitCode
     let hints = snapshot.hints_in_force();
     if args.json {
         let all = AllJson {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Hint.version(),
             time: snapshot.at.wall,
             basis: snapshot.level.basis,
             level: snapshot.level.level,

@@ -1,9 +1,10 @@
 //! `plimsoll keep`: how long a loaded model stays after its last use, without
 //! reloading it.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
 
 use crate::domain::event::EventBody;
 use crate::domain::plan::{Keep, Verdict};
@@ -13,17 +14,21 @@ use crate::engine::link::Command;
 
 use super::Context;
 use super::carry::why;
+use super::document::Document;
 use super::engaged::{self, Engine, Errand};
 use super::exit::ExitCode;
-use super::facts::{columns, fact};
+use super::facts::{columns, fact, write_json};
 use super::fit::{installed, server_is_up};
 use super::load;
 use super::unload::listed;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-  plimsoll keep qwen2.5:7b 1h          an hour after its last use
-  plimsoll keep qwen2.5:7b forever     until it is unloaded
+Nothing is reloaded, and it counts as no use.
+
+  plimsoll keep llama3.2:3b 1h           an hour after its last use
+  plimsoll keep llama3.2:3b forever      until it is unloaded
+  plimsoll keep llama3.2:3b 10m --json   one JSON object
 
 Exit codes: 0 the server has taken it on; 1 failed or not loaded, 2 usage or
 config, 130 SIGINT, 143 SIGTERM.")]
@@ -34,6 +39,34 @@ pub struct Args {
     /// How long, as in 10m, 1h or forever
     #[arg(value_name = "SPAN", value_parser = load::keep)]
     keep: Keep,
+    /// For programs: one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// More may be added; nothing is renamed.
+#[derive(Serialize)]
+struct Json<'a> {
+    schema_version: u32,
+    model: &'a str,
+    /// Null: until it is unloaded.
+    keep_seconds: Option<u64>,
+    forever: bool,
+}
+
+impl<'a> Json<'a> {
+    fn of(model: &'a ModelName, keep: Keep) -> Json<'a> {
+        let keep_seconds = match keep {
+            Keep::For(span) => Some(span.as_secs()),
+            Keep::Default | Keep::Forever => None,
+        };
+        Json {
+            schema_version: Document::Keep.version(),
+            model: model.short(),
+            keep_seconds,
+            forever: keep == Keep::Forever,
+        }
+    }
 }
 
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
@@ -63,15 +96,25 @@ impl Errand for Keeping<'_> {
         let result = outcome(&*ended.context("wait for the outcome")?, &wanted, since);
         match result {
             Some(Verdict::Done | Verdict::Unconfirmed | Verdict::Already) | None => {
-                let line = match keep {
-                    Keep::Forever => format!("{name} stays until it is unloaded"),
-                    keep => format!("{name} stays for {keep} after its last use"),
-                };
-                fact(out, ("kept", &line), self.columns)?;
+                self.report(&name, out)?;
                 Ok(ExitCode::Done)
             }
             Some(failed) => bail!("{} is not kept: {}", clean(name.short()), why(&failed)),
         }
+    }
+}
+
+impl Keeping<'_> {
+    fn report(&self, name: &ModelName, out: &mut dyn Write) -> io::Result<()> {
+        let keep = self.args.keep;
+        if self.args.json {
+            return write_json(out, &Json::of(name, keep));
+        }
+        let line = match keep {
+            Keep::Forever => format!("{name} stays until it is unloaded"),
+            keep => format!("{name} stays for {keep} after its last use"),
+        };
+        fact(out, ("kept", &line), self.columns)
     }
 }
 

@@ -1,6 +1,8 @@
 //! `plimsoll load`: through the same gate as a key of the dashboard, by the
 //! engine that acts on this machine or by one that lives until it is done.
 
+mod json;
+
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +23,12 @@ use super::Context;
 use super::agree::{agreed_meanwhile, can_ask};
 use super::engaged::{self, Engine, Errand};
 use super::exit::ExitCode;
-use super::facts::{columns, fact};
+use super::facts::{columns, fact, write_json};
 use super::fit::{answered, installed, server_answers, text};
 use super::look::{answer, answers_something_else, told_of};
 use super::progress::Progress;
 use super::status;
+use json::LoadJson;
 
 /// What a model's process holds is seen a sample or two after it is listed.
 const MEASURING: Duration = Duration::from_secs(3);
@@ -38,6 +41,7 @@ shown and, on a terminal, asked about. Ctrl-C cuts the load off.
 
   plimsoll load qwen2.5:7b --keep 1h        stays for an hour after its last use
   plimsoll load qwen2.5:7b --make-room      unload others first, if that helps
+  plimsoll load qwen2.5:7b --json           one JSON object, once it is loaded
 
 Exit codes: 0 loaded, or loaded already; 21 to 24 it does not fit; 1 failed,
 2 usage or config, 130 SIGINT, 143 SIGTERM.")]
@@ -49,6 +53,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     ctx: Option<u64>,
     /// How long it stays after its last use, as in 10m, 1h or forever
+    /// [default: the server's]
     #[arg(long, value_name = "SPAN", value_parser = keep)]
     keep: Option<Keep>,
     /// Load whether it fits or not; said and recorded
@@ -60,13 +65,24 @@ pub struct Args {
     /// The same, for a question that would be asked
     #[arg(long)]
     yes: bool,
+    /// For programs: one JSON object; nothing is asked
+    #[arg(long)]
+    json: bool,
 }
 
 impl Args {
     /// As another command has it loaded.
     pub fn of(model: &ModelName, ctx: Option<u64>, keep: Keep) -> Args {
         let model = model.as_str().to_owned();
-        Args { model, ctx, keep: Some(keep), force: false, make_room: false, yes: false }
+        Args {
+            model,
+            ctx,
+            keep: Some(keep),
+            force: false,
+            make_room: false,
+            yes: false,
+            json: false,
+        }
     }
 
     /// What may be done without asking.
@@ -185,22 +201,22 @@ impl Request<'_> {
         plan: Option<Plan>,
         out: &mut dyn Write,
     ) -> Result<ExitCode> {
-        let asked = FitQuestion { context: self.args.ctx, ..FitQuestion::plain(fit.model.clone()) };
-        text::whole(fit, (&asked, self.columns), out)?;
+        let json = self.args.json;
+        if !json {
+            self.show((fit, plan.as_ref()), out)?;
+        }
         let refused = Ok(ExitCode::from(fit.verdict));
-        let Some(plan) = plan else {
-            hint(fit)?;
-            return refused;
-        };
-        for step in &plan.steps {
-            let line = format!("{} {}: {}", step.action.verb(), step.action.subject(), step.reason);
-            fact(out, ("plan", &line), self.columns)?;
-        }
         let is_meant = self.args.make_room || self.args.yes;
-        if !is_meant && !can_ask() {
-            hint(fit)?;
-            return refused;
-        }
+        let plan = match plan {
+            Some(plan) if is_meant || (!json && can_ask()) => plan,
+            plan => {
+                if json {
+                    write_json(out, &LoadJson::does_not_fit(fit, plan.as_ref()))?;
+                }
+                hint(fit)?;
+                return refused;
+            }
+        };
         if !is_meant && !agreed_meanwhile("Unload and load?", out).await? {
             return refused;
         }
@@ -210,6 +226,16 @@ impl Request<'_> {
             Reply::Refused { reason } => Err(anyhow!("refused: {reason}")),
             _ => Err(answers_something_else()),
         }
+    }
+
+    fn show(&self, (fit, plan): (&Fit, Option<&Plan>), out: &mut dyn Write) -> io::Result<()> {
+        let asked = FitQuestion { context: self.args.ctx, ..FitQuestion::plain(fit.model.clone()) };
+        text::whole(fit, (&asked, self.columns), out)?;
+        for step in plan.iter().flat_map(|plan| &plan.steps) {
+            let line = format!("{} {}: {}", step.action.verb(), step.action.subject(), step.reason);
+            fact(out, ("plan", &line), self.columns)?;
+        }
+        Ok(())
     }
 
     async fn already(
@@ -229,6 +255,10 @@ impl Request<'_> {
             if let Reply::Refused { reason } = answer(self.link, command).await? {
                 bail!("{name} is loaded already; it is not kept {keep}: {reason}");
             }
+        }
+        if self.args.json {
+            write_json(out, &LoadJson::already(name, snapshot))?;
+            return Ok(ExitCode::Done);
         }
         let holds = status::text::model(view, snapshot);
         let kept = self.args.keep.map(|keep| format!("; is kept {keep}")).unwrap_or_default();
@@ -260,6 +290,10 @@ impl Request<'_> {
         drop(timeout(MEASURING, snapshots.wait_for(is_measured)).await);
         drop(progress);
         let snapshot = Arc::clone(&snapshots.borrow());
+        if self.args.json {
+            write_json(out, &LoadJson::loaded(name, &snapshot, fit))?;
+            return Ok(ExitCode::Done);
+        }
         let holds = snapshot.model(name).map(|view| status::text::model(view, &snapshot));
         let holds = holds.unwrap_or_else(|| "it has left again".to_owned());
         fact(out, ("loaded", &format!("{name}: {holds}")), self.columns)?;

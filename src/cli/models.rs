@@ -15,17 +15,18 @@ use crate::domain::{ModelState, Snapshot, Wall};
 use crate::engine::link::Attention;
 
 use super::Context;
+use super::document::Document;
 use super::exit::ExitCode;
 use super::facts::{columns, table, write_json};
 use super::fit::server_is_up;
 use super::look::{Glance, Looking, server_is_known};
-use super::status::json::{ModelStatus, SCHEMA_VERSION, models};
+use super::status::json::{ModelStatus, models};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Models that are installed and not loaded are listed by `plimsoll fit`. Where none
-is loaded, nothing stands on stdout. Exit codes: 0 done; 1 failed, as where the
-server does not answer; 2 usage or config.
+Models that are installed and not loaded are listed by `plimsoll fit`. Where
+none is loaded, nothing stands on stdout. Exit codes: 0 done; 1 failed, as
+where the server does not answer; 2 usage or config.
 
   plimsoll models                                 a model a line
   plimsoll models --json | jq '.models[].name'    the names alone")]
@@ -55,7 +56,7 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     if args.json {
         let (time, basis) = (snapshot.at.wall, snapshot.level.basis);
         let models = models(&snapshot);
-        write_json(out, &Json { schema_version: SCHEMA_VERSION, time, basis, models })?;
+        write_json(out, &Json { schema_version: Document::Models.version(), time, basis, models })?;
     } else if snapshot.models.is_empty() {
         writeln!(io::stderr(), "plimsoll: no model is loaded at {}", server.url)?;
     } else {

@@ -19,7 +19,8 @@ pub struct Progress {
 
 impl Progress {
     pub fn new() -> Progress {
-        Progress { is_terminal: io::stderr().is_terminal(), begun: Instant::now(), told: None }
+        let is_terminal = io::stderr().is_terminal() && can_go_back();
+        Progress { is_terminal, begun: Instant::now(), told: None }
     }
 
     /// Puts these words in the place of those before.
@@ -33,6 +34,11 @@ impl Progress {
         let mut terminal = io::stderr().lock();
         drop(write!(terminal, "\r\x1b[K{}", words()).and_then(|()| terminal.flush()));
     }
+}
+
+/// A terminal that nobody names, or a dumb one, would show the codes.
+fn can_go_back() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 impl Drop for Progress {

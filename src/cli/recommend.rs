@@ -13,32 +13,34 @@ use crate::engine::link::Attention;
 use crate::policy::recommend::{Tastes, Wanted, recommend};
 
 use super::Context;
+use super::document::Document;
 use super::exit::ExitCode;
 use super::facts::{columns, lines, write_json};
 use super::fit::{judge_all, server_answers};
 use super::look::{Glance, Looking};
-use super::status::json::SCHEMA_VERSION;
+use super::names::one_of;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Tags are those of the config's [recommend.tags] (`coding` is there from the
 start), `general`, `small`, `embedding`, and what the server says a model can
-do, as `vision` or `tools`. Exit codes: 0 done; 1 failed; 2 usage or config.")]
+do, as `vision` or `tools`.
+
+  plimsoll recommend                                    by task and demand
+  plimsoll recommend --task coding --complexity high    one line
+  plimsoll recommend --task general --json              one JSON object
+
+Exit codes: 0 done; 1 failed; 2 usage or config.")]
 pub struct Args {
     /// For this kind of task only
     #[arg(long, value_name = "TAG")]
     task: Option<String>,
-    /// low, medium or high: how demanding it is
-    #[arg(long, value_name = "HOW", value_parser = complexity)]
+    /// How demanding it is
+    #[arg(long, value_name = "HOW", value_parser = one_of(&Complexity::ALL, Complexity::word))]
     complexity: Option<Complexity>,
     /// For programs: one JSON object
     #[arg(long)]
     json: bool,
-}
-
-fn complexity(text: &str) -> Result<Complexity, String> {
-    let found = Complexity::ALL.into_iter().find(|one| one.word() == text);
-    found.ok_or_else(|| "accepted are low, medium, high".to_owned())
 }
 
 /// One line of the answer.
@@ -160,5 +162,5 @@ fn json(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
         text: row.best.text(),
     };
     let recommendations = rows.iter().map(row).collect();
-    write_json(out, &Json { schema_version: SCHEMA_VERSION, recommendations })
+    write_json(out, &Json { schema_version: Document::Recommend.version(), recommendations })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
+use serde::Serialize;
 use tokio::signal::unix::Signal;
 
 use crate::assemble::{self, Source};
@@ -19,7 +20,9 @@ use crate::recording::{Report, ReportBody, Writer};
 use crate::sense::Want;
 
 use super::Context;
+use super::document::Document;
 use super::exit::{ExitCode, WrongUsage};
+use super::facts::write_json;
 use super::signals::{Endings, hang_up};
 
 /// The largest processes beside the models' own that a recording follows.
@@ -32,12 +35,32 @@ const SCAN_EVERY: Duration = Duration::from_secs(10);
 const SLOW_POLLS_EVERY: u32 = 30;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Lines of JSON, for `--replay` and `plimsoll simulate`; the first says which
+format it is.
+
+  plimsoll record night.ndjson               until Ctrl-C
+  plimsoll record short.ndjson --for 30s     for half a minute
+
+Exit codes: 0 done, also by Ctrl-C; 1 failed, as where the file exists; 2 usage
+or config.")]
 pub struct Args {
     /// Where to write; an existing file is not overwritten
     file: PathBuf,
     /// Stop after so long, as in 30s or 10m [default: until Ctrl-C]
     #[arg(long = "for", value_name = "SPAN", value_parser = span)]
     span: Option<Duration>,
+    /// For programs: one JSON object, once it is over
+    #[arg(long)]
+    json: bool,
+}
+
+/// More may be added; nothing is renamed.
+#[derive(Serialize)]
+struct Json {
+    schema_version: u32,
+    file: String,
+    samples: u32,
 }
 
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
@@ -60,7 +83,15 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let samples = runtime.block_on(recorder.record(interval, args.span))?;
-    writeln!(out, "{samples} samples in {}", args.file.display())?;
+    let file = args.file.display();
+    match args.json {
+        true => {
+            let (schema_version, file) = (Document::Record.version(), file.to_string());
+            write_json(out, &Json { schema_version, file, samples })?;
+        }
+        false => writeln!(out, "{samples} samples in {file}")?,
+    }
+    out.flush()?;
     Ok(ExitCode::Done)
 }
 

@@ -1,22 +1,24 @@
 //! `plimsoll service`: the guard as a service of the system. Shows what it
 //! would write, asks, and says or runs the commands that start it.
 
+mod status;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Subcommand;
 
-use crate::act::lock::{Holder, Lock};
 use crate::act::service::{Manager, ServiceFile, Started, There};
-use crate::assemble;
 use crate::config::difference;
 use crate::domain::text::clean_bytes;
 
 use super::Context;
 use super::agree::agreed;
 use super::exit::{ExitCode, WrongUsage};
+use super::facts::columns;
+use super::fitted::Fitted;
 
 #[derive(Debug, Subcommand)]
 pub enum ServiceCommand {
@@ -25,7 +27,10 @@ pub enum ServiceCommand {
 Shows the file first and asks. An existing file is never overwritten. Flags such
 as --config and --ollama that stand here are given to the guard.
 
-  plimsoll service install --yes --start")]
+  plimsoll service install                 shows the file and asks
+  plimsoll service install --yes --start   writes it and starts it
+
+Exit codes: 0 written, or there already; 1 failed or refused, 2 usage or config.")]
     Install {
         #[command(flatten)]
         which: Which,
@@ -37,6 +42,13 @@ as --config and --ollama that stand here are given to the guard.
         start: bool,
     },
     /// Remove that file
+    #[command(after_help = "\
+Removes only what plimsoll wrote, and asks first.
+
+  plimsoll service uninstall --stop   stop it, then remove the file
+  plimsoll service uninstall --yes    without asking
+
+Exit codes: 0 removed, or not there; 1 failed or refused, 2 usage or config.")]
     Uninstall {
         #[command(flatten)]
         which: Which,
@@ -49,10 +61,18 @@ as --config and --ollama that stand here are given to the guard.
     },
     /// Whether it is installed as this plimsoll would, and a guard runs
     #[command(after_help = "\
+It changes nothing.
+
+  plimsoll service status          the file, the system's word, who guards
+  plimsoll service status --json   one JSON object
+
 Exit codes: 0 installed and running, 1 not so, 2 usage or config.")]
     Status {
         #[command(flatten)]
         which: Which,
+        /// For programs: one JSON object
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -74,9 +94,12 @@ pub fn run(command: &ServiceCommand, context: &Context, out: &mut dyn Write) -> 
             install(&file, (*yes, *start), out)
         }
         ServiceCommand::Uninstall { which, yes, stop } => {
-            uninstall(&file(*which, context)?, (*yes, *stop), out)
+            let mut out = Fitted::new(out, columns(context));
+            uninstall(&file(*which, context)?, (*yes, *stop), &mut out)
         }
-        ServiceCommand::Status { which } => status(&file(*which, context)?, context, out),
+        ServiceCommand::Status { which, json } => {
+            status::run(&file(*which, context)?, (context, *json), out)
+        }
     }
 }
 
@@ -247,54 +270,4 @@ fn ask(command: &[String]) -> Result<(bool, String)> {
     let said = [&output.stdout, &output.stderr].map(|text| clean_bytes(text));
     let said = said.into_iter().find(|said| !said.is_empty()).unwrap_or_default();
     Ok((output.status.success(), said))
-}
-
-fn status(file: &ServiceFile, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
-    let there = file.there()?;
-    let told = match &there {
-        There::Nothing => "not installed".to_owned(),
-        There::Same => "installed as this plimsoll writes it".to_owned(),
-        There::Other { is_ours: true, .. } => {
-            "installed, not as this plimsoll writes it: changed, or of another version".to_owned()
-        }
-        There::Other { is_ours: false, .. } => "not written by plimsoll".to_owned(),
-    };
-    writeln!(out, "file     {}: {told}", file.path.display())?;
-    for (what, command) in file.manager.questions() {
-        writeln!(out, "{what:<8} {}", answer(&command))?;
-    }
-    let lock = match file.manager {
-        Manager::SystemdSystem => Some(assemble::system_lock_file()),
-        _ => assemble::lock_file(&context.config()?),
-    };
-    let (is_held, told) = guard(lock.as_deref());
-    writeln!(out, "guard    {told}")?;
-    let is_well = is_held && !matches!(there, There::Nothing);
-    Ok(if is_well { ExitCode::Done } else { ExitCode::Failed })
-}
-
-/// `enabled`, `inactive`: one word, where the manager answers.
-fn answer(question: &[String]) -> String {
-    match ask(question) {
-        Ok((_, said)) if !said.is_empty() && !said.contains(' ') => said,
-        Ok((_, said)) if !said.is_empty() => format!("unknown: {said}"),
-        Ok(_) => "unknown: it does not say".to_owned(),
-        Err(error) => format!("unknown: {error:#}"),
-    }
-}
-
-/// Whether the lock is held, and the words for it.
-fn guard(lock: Option<&Path>) -> (bool, String) {
-    let Some(lock) = lock else { return (false, "unknown: no folder for a lock".to_owned()) };
-    let shown = lock.display();
-    match Lock::holder(lock) {
-        Holder::Nobody => (false, format!("none: nobody holds {shown}")),
-        Holder::Somebody(Some(pid)) => (true, format!("pid {pid} holds {shown}")),
-        Holder::Somebody(None) => (true, format!("somebody holds {shown}")),
-        // As the guard of the system is to everybody else.
-        Holder::Unknown if assemble::listens_beside(lock) => {
-            (true, format!("another user's listens beside {shown}"))
-        }
-        Holder::Unknown => (false, format!("unknown: {shown} cannot be read")),
-    }
 }

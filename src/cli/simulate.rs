@@ -21,11 +21,11 @@ use crate::policy::limits::Profile;
 use crate::recording::{Entry, Reader, Report, ReportBody};
 
 use super::Context;
+use super::document::Document;
 use super::exit::{ExitCode, WrongUsage};
-use super::facts::write_json;
-
-/// Raised when a field changes its meaning or goes.
-const SCHEMA_VERSION: u32 = 1;
+use super::facts::{columns, write_json};
+use super::fitted::Fitted;
+use super::names::one_of;
 
 /// Steps looked at for the usual one.
 const STEPS: usize = 64;
@@ -36,19 +36,24 @@ const ASSUMED_STEP: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A recording cannot answer back: what a simulated unload gives back is modelled,
-and whatever rests on that is marked so. Exit codes: 0 done, 1 failed, 2 usage
-or config.")]
+and whatever rests on that is marked so.
+
+  plimsoll simulate night.ndjson                         by your own config
+  plimsoll simulate night.ndjson --profile careful       by another profile
+  plimsoll simulate night.ndjson --against other.toml    by two, side by side
+
+Exit codes: 0 done, 1 failed, 2 usage or config.")]
 pub struct Args {
     /// What `plimsoll record` wrote
     recording: PathBuf,
     /// The profile to judge by, instead of the config's
-    #[arg(long, value_name = "NAME", value_parser = profile)]
+    #[arg(long, value_name = "NAME", value_parser = one_of(&Profile::ALL, Profile::name))]
     profile: Option<Profile>,
     /// A second config file, side by side with the first
     #[arg(long, value_name = "FILE", conflicts_with = "against_profile")]
     against: Option<PathBuf>,
     /// A second profile over the same config, side by side
-    #[arg(long, value_name = "NAME", value_parser = profile)]
+    #[arg(long, value_name = "NAME", value_parser = one_of(&Profile::ALL, Profile::name))]
     against_profile: Option<Profile>,
     /// Rules that observe or ask: let them act, or leave them as configured
     #[arg(long, value_enum, default_value_t = Rules::Act)]
@@ -130,17 +135,10 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     if args.json {
         write_json(out, &simulated)?;
     } else {
-        text::write(&simulated, out)?;
+        text::write(&simulated, &mut Fitted::new(out, columns(context)))?;
     }
     out.flush()?;
     Ok(ExitCode::Done)
-}
-
-fn profile(name: &str) -> Result<Profile, String> {
-    Profile::from_name(name).ok_or_else(|| {
-        let names = Profile::ALL.map(Profile::name).join(", ");
-        format!("not a profile; accepted are {names}")
-    })
 }
 
 fn simulate(args: &Args, context: &Context) -> Result<Simulated> {
@@ -165,7 +163,7 @@ fn simulate(args: &Args, context: &Context) -> Result<Simulated> {
     let sides: Vec<Side> = names.into_iter().zip(findings).map(side).collect();
     let samples = sides.first().map_or(0, |side| side.findings.span.samples);
     Ok(Simulated {
-        schema_version: SCHEMA_VERSION,
+        schema_version: Document::Simulate.version(),
         recording: args.recording.display().to_string(),
         host: look.host.name,
         rules: args.rules,

@@ -1,23 +1,25 @@
 //! `plimsoll pin` and `plimsoll priority`: how much a component matters. Both
 //! are on disk before they are said to be done.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use serde::Serialize;
 
 use crate::assemble::{self, Source};
 use crate::config::LoadedConfig;
-use crate::config::key::closest;
 use crate::domain::snapshot::{Mode, Snapshot};
 use crate::domain::text::clean;
 use crate::domain::{ModelName, Priority};
 use crate::engine::link::Command;
 
 use super::Context;
+use super::document::Document;
 use super::engaged::{self, Engine, Errand};
 use super::exit::ExitCode;
-use super::facts::{columns, fact};
+use super::facts::{columns, fact, write_json};
+use super::names::{self, one_of};
 
 /// The history's thread writes within milliseconds, unless the disk hangs.
 const WRITTEN: Duration = Duration::from_secs(2);
@@ -29,11 +31,12 @@ const NAMED: usize = 8;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A pinned component is in no plan, whoever makes it, until it is unpinned; only
-`plimsoll unload NAME` takes it away. It is kept over restarts and goes before the
-config.
+`plimsoll unload NAME` takes it away. It is kept over restarts and goes before
+the config.
 
-  plimsoll pin nomic-embed-text
-  plimsoll pin nomic-embed-text --off
+  plimsoll pin nomic-embed-text          stays, whatever memory does
+  plimsoll pin nomic-embed-text --off    as any other again
+  plimsoll pin nomic-embed-text --json   one JSON object
 
 Exit codes: 0 done and kept; 1 failed or no such component, 2 usage or config,
 130 SIGINT, 143 SIGTERM.")]
@@ -44,14 +47,18 @@ pub struct PinArgs {
     /// Unpin it
     #[arg(long)]
     off: bool,
+    /// For programs: one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What matters least goes first. It is kept over restarts and goes before the config.
+What matters least goes first. It is kept over restarts and goes before the
+config.
 
-  plimsoll priority qwen2.5:7b high
-  plimsoll priority process:backup low
+  plimsoll priority qwen2.5:7b high         the last to go
+  plimsoll priority process:firefox low     by its id, as `components` says it
 
 Exit codes: 0 done and kept; 1 failed or no such component, 2 usage or config,
 130 SIGINT, 143 SIGTERM.")]
@@ -59,17 +66,36 @@ pub struct PriorityArgs {
     /// A model by its name, or any component by its id
     #[arg(value_name = "NAME")]
     component: String,
-    /// low, medium, high or critical
-    #[arg(value_name = "LEVEL")]
+    /// How much it matters
+    #[arg(value_name = "LEVEL", value_parser = one_of(&Priority::ALL, Priority::word))]
     priority: Priority,
+    /// For programs: one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn pin(args: &PinArgs, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
-    run(&args.component, Wish::Pinned(!args.off), (context, out))
+    run((&args.component, args.json), Wish::Pinned(!args.off), (context, out))
 }
 
 pub fn priority(args: &PriorityArgs, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
-    run(&args.component, Wish::Priority(args.priority), (context, out))
+    run((&args.component, args.json), Wish::Priority(args.priority), (context, out))
+}
+
+/// More may be added; nothing is renamed.
+#[derive(Serialize)]
+struct PinJson<'a> {
+    schema_version: u32,
+    /// Its id.
+    component: &'a str,
+    pinned: bool,
+}
+
+#[derive(Serialize)]
+struct PriorityJson<'a> {
+    schema_version: u32,
+    component: &'a str,
+    priority: Priority,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -78,16 +104,21 @@ enum Wish {
     Priority(Priority),
 }
 
-fn run(name: &str, wish: Wish, (context, out): (&Context, &mut dyn Write)) -> Result<ExitCode> {
+fn run(
+    (name, json): (&str, bool),
+    wish: Wish,
+    (context, out): (&Context, &mut dyn Write),
+) -> Result<ExitCode> {
     let config = context.config()?;
     let is_live = context.source == Source::Live;
     let columns = columns(context);
-    let choosing = Choosing { name, wish, config: &config, is_live, columns };
+    let choosing = Choosing { name, json, wish, config: &config, is_live, columns };
     engaged::run(&choosing, (context, &config), out)
 }
 
 struct Choosing<'a> {
     name: &'a str,
+    json: bool,
     wish: Wish,
     config: &'a LoadedConfig,
     is_live: bool,
@@ -108,17 +139,37 @@ impl Errand for Choosing<'_> {
         if self.is_live {
             self.is_kept(engine, &component).await?;
         }
-        let line = match self.wish {
-            Wish::Pinned(true) => ("pinned", clean(&component)),
-            Wish::Pinned(false) => ("unpinned", clean(&component)),
-            Wish::Priority(priority) => ("priority", format!("{}: {priority}", clean(&component))),
-        };
-        fact(out, (line.0, &line.1), self.columns)?;
+        self.report(&component, out)?;
         Ok(ExitCode::Done)
     }
 }
 
 impl Choosing<'_> {
+    fn report(&self, component: &str, out: &mut dyn Write) -> io::Result<()> {
+        if self.json {
+            return match self.wish {
+                Wish::Pinned(pinned) => write_json(
+                    out,
+                    &PinJson { schema_version: Document::Pin.version(), component, pinned },
+                ),
+                Wish::Priority(priority) => write_json(
+                    out,
+                    &PriorityJson {
+                        schema_version: Document::Priority.version(),
+                        component,
+                        priority,
+                    },
+                ),
+            };
+        }
+        let line = match self.wish {
+            Wish::Pinned(true) => ("pinned", clean(component)),
+            Wish::Pinned(false) => ("unpinned", clean(component)),
+            Wish::Priority(priority) => ("priority", format!("{}: {priority}", clean(component))),
+        };
+        fact(out, (line.0, &line.1), self.columns)
+    }
+
     /// Waits until it can be read back from the disk.
     async fn is_kept(&self, engine: Engine<'_>, component: &str) -> Result<()> {
         let begun = Instant::now();
@@ -171,11 +222,5 @@ fn unknown(snapshot: &Snapshot, name: &str) -> String {
     let components = &snapshot.components.value;
     let ids = components.iter().flat_map(|component| [component.id.as_str(), &component.name]);
     let models = snapshot.installed.value.iter().map(|installed| installed.name.short());
-    let shown = clean(name);
-    match closest(name, models.chain(ids)) {
-        Some(meant) => {
-            format!("{shown} is no component here\nhint: did you mean {}?", clean(&meant))
-        }
-        None => format!("{shown} is no component here\nhint: `plimsoll components` lists them"),
-    }
+    names::unknown(name, "no component here", models.chain(ids), "`plimsoll components` lists them")
 }

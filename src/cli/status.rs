@@ -16,14 +16,21 @@ use crate::domain::target::{TargetOutcome, TargetView};
 use super::Context;
 use super::exit::ExitCode;
 use super::facts::{columns, table, write_json};
+use super::fitted::Fitted;
 use super::look::{Glance, see};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+Of a recording, its first two samples are judged.
+
+  plimsoll status                                  one check, for people
+  plimsoll status --json | jq .headroom_bytes      one figure of it
+  plimsoll status --targets || echo missed         the targets alone
+  plimsoll status --demo                           of a machine that is none
+
 Exit codes: 0 normal, 10 warning, 11 critical, 12 emergency; 1 failed,
-2 usage or config. With --targets: 40 one is missed, else 0 at any level; one that
-is unknown is no miss, and is named on stderr. Of a recording, its first two samples are
-judged.")]
+2 usage or config. With --targets: 40 one is missed, else 0 at any level; one
+that is unknown is no miss, and is named on stderr.")]
 pub struct Args {
     /// The targets of profile and config, each achieved, missed or unknown
     #[arg(long)]
@@ -38,10 +45,11 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let snapshot = see(context, &config, &runtime, Glance::default())?;
     runtime.shutdown_background();
+    let columns = columns(context);
     match (args.json, args.targets) {
         (true, _) => write_json(out, &json::Status::of(&snapshot))?,
-        (false, true) => targets(&snapshot, columns(context), out)?,
-        (false, false) => text::write(&snapshot, out)?,
+        (false, true) => targets(&snapshot, columns, out)?,
+        (false, false) => text::write(&snapshot, &mut Fitted::new(out, columns))?,
     }
     out.flush()?;
     if args.targets {

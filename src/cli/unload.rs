@@ -24,11 +24,11 @@ const LISTING: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The plan is shown first and, on a terminal, asked about; without one --yes is
-needed. A busy model goes when its generation ends: that is said and ends with 1,
-unless --wait covers it. --all leaves out what is pinned. Ctrl-C begins nothing
-more.
+needed. A busy model goes when its generation ends: that is said and ends with
+1, unless --wait covers it. --all leaves out what is pinned. Ctrl-C begins
+nothing more.
 
-  plimsoll unload qwen2.5:7b --yes             one, by a script
+  plimsoll unload llama3.2:3b --yes            one, by a script
   plimsoll unload --all --wait 2m --yes        all, and wait for busy ones too
   plimsoll unload --all --dry-run --json       what that would be
 

@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "PATTERN")]
     component: Option<String>,
     /// End when it is at this level or a worse one; normal: when it is calm
-    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    #[arg(long, value_name = "LEVEL", value_parser = level())]
     until: Option<Level>,
 }
 

@@ -14,16 +14,22 @@ use crate::domain::{Moment, Wall};
 use crate::engine::link::{Attention, Command, Reply};
 
 use super::Context;
+use super::document::Document;
 use super::exit::ExitCode;
 use super::facts::{columns, fact, write_json};
 use super::look::{Glance, Looking, answers_something_else, server_is_known};
-use super::status::json::{SCHEMA_VERSION, SetBy};
+use super::status::json::SetBy;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What has grown is known where a plimsoll has watched this machine for a while, as
-`plimsoll guard` does. Exit codes: 0 whatever the level is, which `plimsoll
-status` ends with; 1 failed; 2 usage or config.")]
+What has grown is known where a plimsoll has watched this machine for a while,
+as `plimsoll guard` does.
+
+  plimsoll why                                  a fact a line
+  plimsoll why --json | jq '.help[0].what'      what would do least harm
+
+Exit codes: 0 whatever the level is, which `plimsoll status` ends with; 1
+failed; 2 usage or config.")]
 pub struct Args {
     /// For programs: one JSON object
     #[arg(long)]
@@ -139,7 +145,7 @@ impl Json {
             is_enough: help.is_enough,
         };
         Json {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Why.version(),
             time: at.wall,
             basis,
             level: why.level,

@@ -436,18 +436,22 @@ pub fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, candidate)| candidate.to_owned())
 }
 
-/// Letters to add, drop or change to get from one word to the other.
+/// Letters to add, drop, change or swap with the next to get from one word to
+/// the other.
 fn distance(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let mut before = Vec::new();
     let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b) in to.iter().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+    for i in 1..=from.len() {
+        let mut next = vec![i; to.len() + 1];
+        for j in 1..=to.len() {
+            let changed = row[j - 1] + usize::from(from[i - 1] != to[j - 1]);
+            next[j] = changed.min(row[j] + 1).min(next[j - 1] + 1);
+            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
+                next[j] = next[j].min(before[j - 2] + 1);
+            }
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[to.len()]
 }
@@ -584,5 +588,16 @@ mod tests {
         assert_eq!(meant("hysteresys").as_deref(), Some("levels.hysteresis"));
         assert_eq!(meant("colour").as_deref(), Some("color"));
         assert_eq!(meant("weather_forecast"), None);
+    }
+
+    #[test]
+    fn two_letters_that_are_swapped_are_one_slip() {
+        let meant = |word| closest(word, ["dark", "light", "act", "levels.warning"].into_iter());
+        assert_eq!(meant("drak").as_deref(), Some("dark"));
+        assert_eq!(meant("atc").as_deref(), Some("act"));
+        assert_eq!(meant("ligth").as_deref(), Some("light"));
+        assert_eq!(meant("levls.wraning").as_deref(), Some("levels.warning"));
+        assert_eq!((meant("bark"), meant("krad"), meant("")), (Some("dark".into()), None, None));
+        assert_eq!([distance("", "abc"), distance("abc", ""), distance("ca", "abc")], [3, 3, 3]);
     }
 }

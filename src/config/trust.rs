@@ -43,6 +43,21 @@ pub(super) fn distrust(path: &Path, file: &Metadata) -> Option<String> {
     })
 }
 
+/// Who else may write this config file, and the command that mends it, if one
+/// does. `None`: only its owner.
+pub fn others_write(path: &Path) -> Option<(String, Option<String>)> {
+    let told = distrust(path, &std::fs::metadata(path).ok()?)?;
+    let (found, rest) = told.split_once("; ").unwrap_or((&told, ""));
+    let command = rest.strip_prefix('`').and_then(|rest| rest.rsplit_once('`'));
+    let command = command.map(|(command, _)| command);
+    let path = path.display();
+    let mend = command.map(|command| match command {
+        "chown" => format!("chown \"$USER\" {path}"),
+        _ => command.to_owned(),
+    });
+    Some((found.to_owned(), mend))
+}
+
 fn folders(path: &Path) -> Vec<PathBuf> {
     let absolute = std::path::absolute(path).ok();
     let target = std::fs::canonicalize(path).ok();

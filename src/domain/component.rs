@@ -120,6 +120,17 @@ pub enum ComponentKind {
 }
 
 impl ComponentKind {
+    pub const ALL: [ComponentKind; 8] = [
+        ComponentKind::Server,
+        ComponentKind::Model,
+        ComponentKind::Runner,
+        ComponentKind::Orphan,
+        ComponentKind::Foreign,
+        ComponentKind::Process,
+        ComponentKind::Container,
+        ComponentKind::Service,
+    ];
+
     pub const fn word(self) -> &'static str {
         match self {
             ComponentKind::Server => "server",

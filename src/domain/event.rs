@@ -186,6 +186,14 @@ impl EventKind {
             EventKind::Note => "note",
         }
     }
+
+    /// As it is written for programs, and typed.
+    pub const fn id(self) -> &'static str {
+        match self {
+            EventKind::OomKill => "oom_kill",
+            kind => kind.word(),
+        }
+    }
 }
 
 impl EventBody {

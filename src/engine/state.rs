@@ -12,6 +12,7 @@ mod fits;
 mod guard;
 mod loads;
 mod metadata;
+mod minutes;
 mod models;
 mod outlook;
 mod pace;
@@ -22,6 +23,8 @@ mod runtimes;
 mod tracked;
 mod view;
 mod why;
+
+pub use minutes::minutes_of;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -46,6 +49,7 @@ use self::debts::Owed;
 use self::fits::Verdicts;
 use self::guard::Guard;
 use self::metadata::Metadata;
+use self::minutes::Minutes;
 use self::outlook::Outlook;
 use self::readings::Readings;
 use self::runtimes::Server;
@@ -105,6 +109,7 @@ pub struct State {
     /// What was begun before this start, until it can be seen what became of it.
     unfinished: Vec<(ActionId, Action, Origin)>,
     history: History,
+    minutes: Minutes,
     events: Part<VecDeque<Event>>,
     next_seq: u64,
     hints: Part<Hints>,
@@ -151,6 +156,7 @@ impl State {
             courses: Courses::default(),
             unfinished: past.unfinished,
             history: History::with_room_for(points),
+            minutes: Minutes::default(),
             events: Part::default(),
             next_seq: past.next_seq.max(1),
             hints: Part { version: 1, value: Arc::clone(&settings.hints) },
@@ -274,6 +280,7 @@ impl State {
     }
 
     fn take_effects(&mut self) -> Vec<Effect> {
+        self.send_minutes_along();
         let mut effects = std::mem::take(&mut self.effects);
         if std::mem::take(&mut self.is_dirty) {
             effects.push(Effect::Publish);

@@ -67,6 +67,61 @@ pub fn of_server<'a>(variables: impl IntoIterator<Item = &'a [u8]>) -> ServerEnv
     ServerEnvironment { host, settings: settings.collect() }
 }
 
+/// What a person may see of a server's settings: every variable of Ollama's and
+/// its runners', with secrets masked. It is shown and kept nowhere.
+pub fn shown<'a>(variables: impl IntoIterator<Item = &'a [u8]>) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for variable in variables {
+        let Some(at) = variable.iter().position(|byte| *byte == b'=') else { continue };
+        let name = clean_bytes(&variable[..at]);
+        let is_ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        if !is_ours || found.len() >= MOST || found.iter().any(|(known, _)| *known == name) {
+            continue;
+        }
+        let value = match is_secret(&name) {
+            true => MASK.to_owned(),
+            false => clean_bytes(&without_logins(&variable[at + 1..])),
+        };
+        found.push((name, value.chars().take(LONGEST_VALUE).collect()));
+    }
+    found.retain(|(_, value)| !value.is_empty());
+    found
+}
+
+/// What begins the names of settings of Ollama and of its runners.
+const PREFIXES: [&str; 2] = ["OLLAMA_", "LLAMA_"];
+
+/// Parts of names whose values are nobody's business.
+const SECRETS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASS", "AUTH", "CREDENTIAL"];
+
+/// A sane environment has a few dozen.
+const MOST: usize = 64;
+
+const MASK: &str = "(hidden)";
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    SECRETS.iter().any(|part| name.contains(part))
+}
+
+/// Whatever stands before an `@` in any of the words, which may be a login.
+fn without_logins(value: &[u8]) -> Vec<u8> {
+    let words = value.split(|byte| matches!(byte, b',' | b' ' | b';'));
+    let mut kept: Vec<u8> = Vec::new();
+    for word in words {
+        if !kept.is_empty() {
+            kept.push(b',');
+        }
+        let has_login = word.contains(&b'@');
+        let scheme = word.windows(3).position(|three| three == b"://").filter(|_| has_login);
+        if let Some(at) = scheme {
+            kept.extend_from_slice(&word[..at + 3]);
+        }
+        kept.extend_from_slice(without_login(word));
+    }
+    kept
+}
+
 /// What stands behind a name and password in an address.
 fn without_login(address: &[u8]) -> &[u8] {
     match address.iter().rposition(|byte| *byte == b'@') {
@@ -122,12 +177,54 @@ mod tests {
         assert!(found.settings[1].1.chars().count() <= LONGEST_VALUE);
     }
 
+    fn seen(variables: &[&str]) -> Vec<(String, String)> {
+        shown(variables.iter().map(|variable| variable.as_bytes()))
+    }
+
+    #[test]
+    fn what_is_shown_has_no_secrets_in_it() {
+        let found = seen(&[
+            "PATH=/bin",
+            "OLLAMA_KEEP_ALIVE=5m",
+            "OLLAMA_API_KEY=hunter2",
+            "LLAMA_ARG_API_KEY=hunter2",
+            "OLLAMA_HF_TOKEN=hunter2",
+            "OLLAMA_PASSWORD=hunter2",
+            "ollama_secret=hunter2",
+            "OLLAMA_MY_AUTH=hunter2",
+            "OLLAMA_HOST=https://me:hunter2@example.org:1/x",
+            "OLLAMA_ORIGINS=http://a,http://me:hunter2@b",
+            "OLLAMA_NUM_PARALLEL=4\u{1b}[31m",
+            "OLLAMA_DEBUG=",
+            "HTTP_PROXY=http://me:hunter2@proxy",
+        ]);
+        let text = format!("{found:?}");
+        assert!(!text.contains("hunter2") && !text.contains("me:"), "{text}");
+        let masked = found.iter().filter(|(_, value)| value == MASK).count();
+        assert_eq!(masked, 5, "{text}");
+        let value = |name: &str| found.iter().find(|(known, _)| known == name).map(|(_, v)| &**v);
+        assert_eq!(value("OLLAMA_KEEP_ALIVE"), Some("5m"));
+        assert_eq!(value("OLLAMA_HOST"), Some("https://example.org:1/x"));
+        assert_eq!(value("OLLAMA_ORIGINS"), Some("http://a,http://b"));
+        assert_eq!(value("OLLAMA_NUM_PARALLEL"), Some("4[31m"));
+        assert_eq!((value("PATH"), value("OLLAMA_DEBUG")), (None, None));
+    }
+
     proptest! {
+        #[test]
+        fn nothing_before_an_at_is_shown(
+            before in "[a-z:/]{0,20}", login in "[g-z]{9}", after in "[a-z:/]{0,20}",
+        ) {
+            let variable = format!("OLLAMA_HOST={before}{login}@{after}");
+            prop_assert!(seen(&[&variable]).iter().all(|(_, value)| !value.contains(&login)));
+        }
+
         #[test]
         fn no_environment_panics(value in prop::collection::vec(any::<u8>(), 0..400)) {
             let variable = [b"OLLAMA_HOST=", &value[..]].concat();
             of_server([&value[..], &variable[..]]);
             of_server(variable.split(|byte| *byte == 0));
+            shown([&value[..], &variable[..]]);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! each. System memory is read here and not through `sysinfo`, which knows
 //! neither pressure nor paging, and in a container counts cache as used.
 
+pub mod descendants;
 mod devices;
 mod discovery;
 mod file;
@@ -14,7 +15,7 @@ mod limit;
 mod lines;
 mod named;
 mod nvidia;
-mod process;
+pub mod process;
 mod processes;
 mod proportional;
 mod sockets;
@@ -25,6 +26,10 @@ mod trigger;
 use std::path::{Path, PathBuf};
 
 use sysinfo::System;
+
+pub(super) use self::file::fault as fault_of;
+pub(super) use self::groups::{Housed, connects, container_name, housing_of};
+pub(super) use self::limit::limit_over;
 
 use self::devices::Devices;
 use self::file::Kept;

@@ -8,7 +8,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::schema::{number, stored};
-use super::{Lesson, Restored};
+use super::{Lesson, Restored, figures};
 use crate::domain::forecast::{ForecastRecord, LoadObserved};
 use crate::domain::model::ModelDetails;
 use crate::domain::time::Wall;
@@ -82,6 +82,8 @@ pub(super) fn write(transaction: &Transaction<'_>, lesson: &Lesson) -> rusqlite:
         Lesson::Load(load) => write_load(transaction, load),
         Lesson::Forecast(record) => write_forecast(transaction, record),
         Lesson::Details { digest, details } => write_details(transaction, digest, details),
+        Lesson::Minutes(minutes) => figures::write_minutes(transaction, minutes),
+        Lesson::Count(count) => figures::write_count(transaction, count),
     }
 }
 

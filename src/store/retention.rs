@@ -1,6 +1,6 @@
 //! What is too old or too much goes: by age first, then by size, oldest first.
 //! What was learned has a share of its own, so that neither it nor events
-//! drive out the other.
+//! drive out the other. Figures give way before events do, down to theirs.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use rusqlite::{Connection, params};
 
 use super::schema::number;
-use super::{Retention, lessons};
+use super::{Retention, figures, lessons};
 use crate::domain::time::Wall;
 
 /// Between two looks while events are written.
@@ -33,7 +33,11 @@ pub(super) fn sweep(
         transaction.execute("DELETE FROM events WHERE time_ms < ?1", swept)?;
     }
     lessons::sweep(&transaction, retention, now)?;
+    figures::sweep(&transaction, retention, now)?;
     while used_bytes(&transaction)? > retention.bytes.get() {
+        if figures::give_way(&transaction, retention)? {
+            continue;
+        }
         // A tenth at a time: a few rounds, and never far below the limit.
         let gone = transaction.execute(
             "DELETE FROM events WHERE seq IN

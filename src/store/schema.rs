@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior, params};
 
-use super::{Choice, FILE, Restored, StoreError, lessons};
+use super::{Choice, FILE, Restored, StoreError, figures, lessons};
 use crate::domain::component::Priority;
 use crate::domain::event::{Event, EventBody};
 use crate::domain::plan::ActionId;
@@ -20,7 +20,7 @@ use crate::domain::snapshot::EVENTS_KEPT;
 use crate::domain::time::Wall;
 
 /// Each entry takes the database from its index to the next version.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     EVENTS,
     // What is to be taken back: one of a kind for each component and target,
     // since a name may come to mean another process.
@@ -32,6 +32,7 @@ const MIGRATIONS: [&str; 3] = [
         PRIMARY KEY (component, undo, target)
     ) WITHOUT ROWID;",
     lessons::TABLES,
+    figures::TABLES,
 ];
 
 const EVENTS: &str = "

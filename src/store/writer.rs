@@ -10,7 +10,7 @@ use std::sync::mpsc::Receiver;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Choice, Health, Lesson, Retention, lessons, retention, schema};
+use super::{Choice, Health, Lesson, Retention, figures, lessons, retention, schema};
 use crate::domain::event::{Event, EventBody};
 use crate::domain::rule::{Debt, Deed};
 use crate::domain::snapshot::EVENTS_KEPT;
@@ -44,6 +44,8 @@ pub(super) struct Writer {
     health: mpsc::Sender<Health>,
     /// What was last said of it.
     is_failing: bool,
+    /// A commit need not wait for the disk.
+    is_at_ease: bool,
     waiting: VecDeque<Entry>,
     confirms: Vec<oneshot::Sender<Result<(), String>>>,
 }
@@ -61,6 +63,7 @@ impl Writer {
             swept,
             health,
             is_failing: false,
+            is_at_ease: false,
             waiting: VecDeque::new(),
             confirms: Vec::new(),
         }
@@ -130,6 +133,7 @@ impl Writer {
     }
 
     fn write_waiting(&mut self) -> rusqlite::Result<()> {
+        self.take_care()?;
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         for entry in &self.waiting {
@@ -142,6 +146,21 @@ impl Writer {
             }
         }
         transaction.commit()
+    }
+
+    /// Figures alone go to the disk when the system likes: waking it every few
+    /// minutes costs a laptop more than they are worth. All else is there when
+    /// its commit returns.
+    fn take_care(&mut self) -> rusqlite::Result<()> {
+        let is_figures =
+            |entry: &Entry| matches!(entry, Entry::Lesson(lesson) if figures::is_figures(lesson));
+        let is_at_ease = self.waiting.iter().all(is_figures);
+        if self.is_at_ease != is_at_ease {
+            let word = if is_at_ease { "NORMAL" } else { "FULL" };
+            self.connection.pragma_update(None, "synchronous", word)?;
+            self.is_at_ease = is_at_ease;
+        }
+        Ok(())
     }
 
     /// Only the last word on a debt counts.
@@ -178,6 +197,7 @@ impl Writer {
     fn sweep_when_due(&mut self) {
         let newest = self.waiting.iter().rev().find_map(|entry| match entry {
             Entry::Event(event) => Some(event.time),
+            Entry::Lesson(lesson) => figures::time(lesson),
             _ => None,
         });
         let Some(now) = newest.filter(|now| retention::is_due(self.swept, *now)) else { return };

@@ -37,7 +37,16 @@ impl FakeChild {
         Self::spawn_from(&example(), spec)
     }
 
-    pub fn spawn_from(program: &Path, mut spec: Spec) -> Self {
+    /// With more in its environment.
+    pub fn spawn_with(spec: Spec, variables: &[(&str, &str)]) -> Self {
+        Self::start(&example(), spec, variables)
+    }
+
+    pub fn spawn_from(program: &Path, spec: Spec) -> Self {
+        Self::start(program, spec, &[])
+    }
+
+    fn start(program: &Path, mut spec: Spec, variables: &[(&str, &str)]) -> Self {
         let kept = tempfile::tempdir().expect("a temporary folder");
         // The kernel tells paths without links in them.
         let folder = kept.path().canonicalize().expect("it exists");
@@ -51,6 +60,7 @@ impl FakeChild {
         } else {
             command.env_remove("OLLAMA_HOST");
         }
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut server = command.spawn().expect("the fake server can be started");
         let mut url = String::new();

@@ -81,6 +81,8 @@ pub fn blob(letter: char) -> BlobDigest {
 pub struct Machine {
     pub state: State,
     pub millis: u64,
+    /// How far the wall clock was set forward, in milliseconds.
+    pub jumped: i64,
     pub used: f64,
     pub swap: Option<Swap>,
     pub stalled: Option<(f64, f64)>,
@@ -120,6 +122,7 @@ impl Machine {
         let mut machine = Machine {
             state,
             millis: 0,
+            jumped: 0,
             used: 50.0,
             swap: None,
             stalled: Some((0.0, 0.0)),
@@ -145,6 +148,13 @@ impl Machine {
         machine
     }
 
+    /// On both clocks.
+    pub fn now(&self) -> Moment {
+        let Moment { wall, mono } = moment(self.millis);
+        let jumped = Wall::from_millisecond(wall.as_millisecond() + self.jumped);
+        Moment::new(jumped.expect("a plain date"), mono)
+    }
+
     /// Lets so many seconds pass, one sample each.
     pub fn seconds(&mut self, seconds: u64) {
         for _ in 0..seconds {
@@ -161,7 +171,7 @@ impl Machine {
 
     pub fn input(&mut self, input: Input) {
         self.effects.clear();
-        let effects = self.state.handle(input, moment(self.millis));
+        let effects = self.state.handle(input, self.now());
         self.play(effects);
         self.snapshot = self.state.snapshot();
     }
@@ -195,7 +205,7 @@ impl Machine {
             };
             self.effects.push(effect);
             if let Some(input) = answer {
-                let effects = self.state.handle(input, moment(self.millis));
+                let effects = self.state.handle(input, self.now());
                 self.play(effects);
             }
         }
@@ -218,7 +228,7 @@ impl Machine {
     }
 
     pub fn sample(&self) -> Sample {
-        let at = moment(self.millis);
+        let at = self.now();
         let available = TOTAL.at(plimsoll::domain::Percent::new(100.0 - self.used));
         let stall = |avg10| Stall { avg10, avg60: 0.0, avg300: 0.0, total_us: 0 };
         Sample {
@@ -325,7 +335,7 @@ impl Machine {
 
     pub fn expiry(&self, seconds: i64) -> Expiry {
         let ahead = jiff::SignedDuration::from_secs(seconds);
-        Expiry::At(moment(self.millis).wall + ahead)
+        Expiry::At(self.now().wall + ahead)
     }
 
     pub fn unlist(&mut self, name: &str) {

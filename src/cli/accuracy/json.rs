@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::cli::document::Document;
 use crate::domain::Percent;
 use crate::forecast::score;
-
-/// Raised when a field changes its meaning or goes.
-const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -65,7 +63,7 @@ impl Report {
     pub fn of(found: &score::Accuracy, worst_models: Vec<WorstModel>) -> Report {
         let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         Report {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Accuracy.version(),
             forecasts: Forecasts {
                 hits: found.hits,
                 false_alarms: found.false_alarms,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::cli::document::Document;
 use crate::cli::facts::{table, write_json};
-use crate::cli::status::json::SCHEMA_VERSION;
 use crate::domain::{Bytes, ModelName, Wall};
 use crate::runtime::Generated;
 
@@ -134,7 +134,7 @@ fn millis(span: Duration) -> u64 {
 
 pub fn json(rows: &[Row], asked_context: Option<u64>, out: &mut dyn Write) -> io::Result<()> {
     let results = rows.iter().map(RowJson::of).collect();
-    let (schema_version, time) = (SCHEMA_VERSION, Wall::now());
+    let (schema_version, time) = (Document::Bench.version(), Wall::now());
     write_json(out, &Json { schema_version, time, asked_context, results })
 }
 

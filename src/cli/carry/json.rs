@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::status::json::SCHEMA_VERSION;
+use crate::cli::document::Document;
 use crate::domain::component::FootprintSource;
 use crate::domain::plan::{Kept, Step, Verdict};
 use crate::domain::{Bytes, Outcome, Plan};
@@ -24,7 +24,7 @@ pub struct CarriedJson {
 }
 
 #[derive(Debug, Serialize)]
-struct PlanJson {
+pub struct PlanJson {
     /// Null: everything that may go.
     target_bytes: Option<Bytes>,
     expected_bytes: Bytes,
@@ -61,7 +61,7 @@ struct OutcomeJson {
 impl CarriedJson {
     pub fn planned(plan: &Plan) -> CarriedJson {
         CarriedJson {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Carried.version(),
             result: "planned",
             plan: PlanJson::of(plan),
             outcomes: Vec::new(),
@@ -82,7 +82,7 @@ impl CarriedJson {
 }
 
 impl PlanJson {
-    fn of(plan: &Plan) -> PlanJson {
+    pub fn of(plan: &Plan) -> PlanJson {
         PlanJson {
             target_bytes: plan.target,
             expected_bytes: plan.expected(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::cli::status::json::SCHEMA_VERSION;
+use crate::cli::document::Document;
 use crate::domain::fit::Named;
 use crate::domain::{Fit, FitVerdict, KvType, Level, ModelName};
 
@@ -90,7 +90,7 @@ impl RankedJson {
             reason: reason.clone(),
         });
         RankedJson {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::FitAll.version(),
             models: ranked.iter().map(FitJson::entry).collect(),
             unknown: unknown.collect(),
         }
@@ -100,10 +100,11 @@ impl RankedJson {
 impl FitJson {
     /// One by itself.
     pub fn of(fit: &Fit) -> FitJson {
-        FitJson { schema_version: Some(SCHEMA_VERSION), ..FitJson::entry(fit) }
+        FitJson { schema_version: Some(Document::Fit.version()), ..FitJson::entry(fit) }
     }
 
-    fn entry(fit: &Fit) -> FitJson {
+    /// One among others, or a part of something else.
+    pub fn entry(fit: &Fit) -> FitJson {
         let named =
             |named: &Named| NamedJson { name: named.name.clone(), bytes: named.bytes.get() };
         let smaller = fit.smaller.map(|smaller| SmallerJson {

@@ -7,10 +7,11 @@ use anyhow::{Context as _, Result, anyhow};
 use serde::Serialize;
 
 use crate::cli::Context;
+use crate::cli::document::Document;
 use crate::cli::exit::ExitCode;
-use crate::cli::facts::write_json;
+use crate::cli::facts::{columns, write_json};
+use crate::cli::fitted::Fitted;
 use crate::cli::look::{Glance, see};
-use crate::cli::status::json::SCHEMA_VERSION;
 use crate::config::LoadedConfig;
 use crate::domain::guard::{LevelView, PolicyView};
 use crate::domain::{Bytes, Level, RuleMode, Snapshot, Wall};
@@ -35,7 +36,7 @@ pub(super) fn run(
     runtime.shutdown_background();
     let policy = snapshot.policy.as_deref().ok_or_else(|| anyhow!("no rules could be read"))?;
     match format {
-        Format::Text => text(&snapshot, policy, out)?,
+        Format::Text => text(&snapshot, policy, &mut Fitted::new(out, columns(context)))?,
         Format::Json => write_json(out, &DryRun::of(&snapshot, policy))?,
     }
     out.flush()?;
@@ -128,7 +129,7 @@ struct StandingJson<'a> {
 impl<'a> DryRun<'a> {
     fn of(snapshot: &'a Snapshot, policy: &'a PolicyView) -> Self {
         DryRun {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::GuardDryRun.version(),
             time: snapshot.at.wall,
             level: snapshot.level.level,
             mode: snapshot.rules.ceiling,

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::cli::document::Document;
 use crate::cli::status::json::EventStatus;
 use crate::domain::plan::Verdict;
 use crate::domain::{Event, EventBody, EventKind, Level, Wall};
@@ -60,20 +61,32 @@ pub enum Lines {
     Json,
 }
 
-/// A line that is no event, in the shape of one. It is in no history and has
-/// no number.
+/// An event, or a line that is none in the shape of one: that is in no history
+/// and has no number.
 #[derive(Serialize)]
-struct OwnLine<'a> {
+struct LineJson<'a> {
+    schema_version: u32,
     seq: Option<u64>,
     time: Option<Wall>,
     kind: EventKind,
     text: &'a str,
 }
 
+impl<'a> LineJson<'a> {
+    fn own(time: Option<Wall>, text: &'a str) -> Self {
+        let schema_version = Document::GuardLine.version();
+        LineJson { schema_version, seq: None, time, kind: EventKind::Note, text }
+    }
+}
+
 impl Lines {
     pub fn event(self, event: &Event) -> String {
         match self {
-            Lines::Json => json(&EventStatus::of(event)),
+            Lines::Json => {
+                let EventStatus { seq, time, kind, text, .. } = EventStatus::of(event);
+                let (seq, time) = (Some(seq), Some(time));
+                json(&LineJson { seq, kind, ..LineJson::own(time, &text) })
+            }
             Lines::Text | Lines::Journal => {
                 let text = format!("{} {}", event.body.title(), event.body.text());
                 self.told(Weight::of(&event.body), event.time, &text)
@@ -84,9 +97,7 @@ impl Lines {
     /// What the guard says of itself.
     pub fn own(self, weight: Weight, time: Wall, text: &str) -> String {
         match self {
-            Lines::Json => {
-                json(&OwnLine { seq: None, time: Some(time), kind: EventKind::Note, text })
-            }
+            Lines::Json => json(&LineJson::own(Some(time), text)),
             Lines::Text | Lines::Journal => self.told(weight, time, text),
         }
     }
@@ -105,7 +116,7 @@ impl Lines {
         match self {
             Lines::Json => |lines| {
                 let text = gap(lines);
-                json(&OwnLine { seq: None, time: None, kind: EventKind::Note, text: &text })
+                json(&LineJson::own(None, &text))
             },
             Lines::Journal => |lines| format!("<4>{}", gap(lines)),
             Lines::Text => gap,
@@ -153,7 +164,7 @@ mod tests {
         );
         assert_eq!(Lines::Journal.event(&event), "<4>warning memory 81 % (was normal for 3 min)");
         let json: serde_json::Value = serde_json::from_str(&Lines::Json.event(&event)).unwrap();
-        let wanted = serde_json::json!({"seq": 7, "hints": null, "time": "2026-11-20T23:45:01.734Z",
+        let wanted = serde_json::json!({"schema_version": 1, "seq": 7, "time": "2026-11-20T23:45:01.734Z",
             "kind": "level", "text": "warning: memory 81 % (was normal for 3 min)"});
         assert_eq!(json, wanted);
     }

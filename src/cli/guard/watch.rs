@@ -14,13 +14,14 @@ use tokio::time::timeout;
 use crate::act::service::notify::Notifier;
 use crate::assemble::reload::{FAULT as CONFIG_FAULT, Reread};
 use crate::assemble::{Began, Running};
+use crate::cli::document::Document;
 use crate::cli::exit::ExitCode;
 use crate::cli::facts::write_json_line;
 use crate::cli::status::json::{EventStatus, SetBy};
 use crate::domain::snapshot::{EVENTS_KEPT, Snapshot};
 use crate::domain::{ActionId, Event, EventBody, EventKind, Level};
 
-use super::lines::{Format, Lines, Weight};
+use super::lines::{Lines, Weight};
 use super::log::Log;
 
 /// A folder that hangs keeps no signal waiting for longer.
@@ -45,6 +46,7 @@ pub struct Watch {
 /// The answer of a single decision.
 #[derive(Serialize)]
 struct Decision {
+    schema_version: u32,
     level: Level,
     set_by: Option<SetBy>,
     events: Vec<EventStatus>,
@@ -180,28 +182,30 @@ impl Watch {
     }
 
     /// What was decided and what came of it, and the level's code.
-    pub fn report(&self, format: Format, out: &mut dyn Write) -> Result<ExitCode> {
+    pub fn report(&self, out: &mut dyn Write) -> Result<ExitCode> {
         let snapshot = self.snapshot();
-        match format {
-            Format::Text => {
-                writeln!(out, "level {}", level(&snapshot))?;
-                for event in &self.deeds {
-                    writeln!(out, "{} {}", event.body.title(), event.body.text())?;
-                }
-                if !self.is_quiet() {
-                    writeln!(out, "still under way: {}", self.unfinished())?;
-                }
-            }
-            Format::Json => {
-                let set_by = snapshot.level.set_by.clone();
-                let decision = Decision {
-                    level: snapshot.level.level,
-                    set_by: set_by.map(|cause| SetBy { signal: cause.signal, text: cause.text }),
-                    events: self.deeds.iter().map(EventStatus::of).collect(),
-                };
-                write_json_line(out, &decision)?;
-            }
+        writeln!(out, "level {}", level(&snapshot))?;
+        for event in &self.deeds {
+            writeln!(out, "{} {}", event.body.title(), event.body.text())?;
         }
+        if !self.is_quiet() {
+            writeln!(out, "still under way: {}", self.unfinished())?;
+        }
+        out.flush()?;
+        Ok(ExitCode::from(snapshot.level.level))
+    }
+
+    /// The same for programs.
+    pub fn report_json(&self, out: &mut dyn Write) -> Result<ExitCode> {
+        let snapshot = self.snapshot();
+        let set_by = snapshot.level.set_by.clone();
+        let decision = Decision {
+            schema_version: Document::GuardOnce.version(),
+            level: snapshot.level.level,
+            set_by: set_by.map(|cause| SetBy { signal: cause.signal, text: cause.text }),
+            events: self.deeds.iter().map(EventStatus::of).collect(),
+        };
+        write_json_line(out, &decision)?;
         out.flush()?;
         Ok(ExitCode::from(snapshot.level.level))
     }

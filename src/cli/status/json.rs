@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::cli::document::Document;
 use crate::domain::component::{Component, ComponentKind, FootprintSource, Priority};
 use crate::domain::level::{Basis, Level, SignalKind};
 use crate::domain::model::{Activity, Expiry, ModelView};
@@ -12,8 +13,8 @@ use crate::domain::snapshot::{Place, RuntimeState, RuntimeView, Snapshot};
 use crate::domain::target::{Amount, TargetKind, TargetOutcome, TargetView};
 use crate::domain::{Course, Event, EventBody, EventKind, Forecast, HintValues, Hints, Wall};
 
-/// Raised when a field changes its meaning or goes.
-pub const SCHEMA_VERSION: u32 = 1;
+/// Of kinds that have no number of their own yet.
+pub const SCHEMA_VERSION: u32 = Document::Status.version();
 
 /// Events given; the newest.
 const EVENTS: usize = 20;
@@ -164,7 +165,7 @@ impl Status {
         };
         let cause = snapshot.level.set_by.clone();
         Status {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Status.version(),
             time: snapshot.at.wall,
             basis: snapshot.level.basis,
             level: snapshot.level.level,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::event::EventBody;
-use crate::domain::history::{POINT_EVERY, Point};
+use crate::domain::history::POINT_EVERY;
 use crate::domain::level::{Basis, Headroom, LevelState, Mark};
 use crate::domain::process::ProcessTable;
-use crate::domain::sample::{Memory, Pressure};
+use crate::domain::sample::Memory;
 use crate::domain::snapshot::Rates;
 use crate::domain::{Bytes, Group, Level, Moment, Monotonic, Sample};
 use crate::policy::level::{self, Judge, Judgement};
@@ -174,6 +174,7 @@ impl State {
         self.close_unfinished();
         self.guard();
         self.add_point();
+        self.follow_minutes(gap);
     }
 
     /// Total memory may change at run time: a balloon, an edited limit.
@@ -288,20 +289,10 @@ impl State {
             return;
         }
         self.readings.last_point = Some(now.mono);
-        let Some(sample) = &self.readings.last else { return };
-        let memory = sample.memory.as_ref().ok();
-        let point = Point {
-            at: now,
-            used: memory.map(Memory::used),
-            total: memory.map(|memory| memory.total),
-            swap_used: sample.swap.as_ref().ok().map(|swap| swap.used),
-            stalled: match &sample.pressure {
-                Ok(Pressure::Psi { some, .. }) => Some(some.avg10),
-                _ => None,
-            },
-            models: self.models_held(),
-            level: self.readings.level.level,
-        };
+        if self.readings.last.is_none() {
+            return;
+        }
+        let point = self.point();
         self.history.push(point);
     }
 }

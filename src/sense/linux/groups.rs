@@ -5,6 +5,7 @@
 //! is read with every sample. Version 2, or the memory hierarchy of version 1;
 //! on hybrids stalls come from the version 2 tree beside it.
 
+mod housing;
 mod names;
 mod walk;
 
@@ -12,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::housing::{Housed, housing_of};
 use self::names::ContainerNames;
+pub use self::names::connects;
 use self::walk::{Found, walk};
 use super::file::Kept;
 use super::limit::{Version, has_memory_controller, limit_of};
@@ -133,6 +136,13 @@ impl NamedGroups {
         });
         Ok(reopened.collect())
     }
+}
+
+/// What an engine calls a container, asked once; its short id where none tells.
+pub fn container_name(root: &Path, uid: u32, id: &str) -> String {
+    let mut names = ContainerNames::new(root, uid);
+    names.learn(&[id], Monotonic::from_millis(0));
+    names.of(id)
 }
 
 /// Where memory is controlled on this machine.

@@ -192,6 +192,28 @@ fn parts_of(stat: &[u8], version: Version) -> MemoryParts {
 fn find_groups(root: &Path, buffer: &mut Vec<u8>) -> Result<Vec<Group>, SensorFault> {
     let own = read_once(&root.join("proc/self/cgroup"), buffer)
         .map_err(|error| fault("/proc/self/cgroup", &error))?;
+    let own = own.to_vec();
+    groups_in(root, &own, buffer)
+}
+
+/// The least limit over the groups that a process's `cgroup` names and their
+/// ancestors; `None`: there is none.
+pub fn limit_over(root: &Path, groups: &[u8]) -> Reading<Option<Bytes>> {
+    let mut buffer = Vec::new();
+    let mut least: Option<Bytes> = None;
+    for mut group in groups_in(root, groups, &mut buffer)? {
+        let limit = match group.limit.read(&mut buffer) {
+            Ok(text) => limit_of(text),
+            // As of the root group.
+            Err(fault) if fault.kind == FaultKind::Absent => None,
+            Err(fault) => return Err(fault),
+        };
+        least = [least, limit].into_iter().flatten().min();
+    }
+    Ok(least)
+}
+
+fn groups_in(root: &Path, own: &[u8], buffer: &mut Vec<u8>) -> Result<Vec<Group>, SensorFault> {
     let (mut one, mut two) = (None, None);
     for line in own.split(|byte| *byte == b'\n') {
         let mut parts = line.splitn(3, |byte| *byte == b':');

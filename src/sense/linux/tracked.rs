@@ -188,7 +188,7 @@ fn role(folder: &mut ProcFolder, pid: u32, recognised: Option<&Recognised>) -> P
     }
 }
 
-fn memory_of(status: &Status, is_zombie: bool) -> ProcessMemory {
+pub fn memory_of(status: &Status, is_zombie: bool) -> ProcessMemory {
     // A zombie has given everything back; its `status` has no sizes at all.
     let none_left = is_zombie.then_some(Bytes::ZERO);
     ProcessMemory {

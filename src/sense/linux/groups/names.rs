@@ -125,6 +125,11 @@ fn left(until: Instant) -> io::Result<Duration> {
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
+/// Whether an engine takes a connection; nothing is asked.
+pub fn connects(socket: &Path) -> io::Result<()> {
+    connect(socket).map(drop)
+}
+
 /// Without waiting: a daemon that hangs takes no connections, and a full queue
 /// of them would hold up the samples.
 fn connect(socket: &Path) -> io::Result<UnixStream> {

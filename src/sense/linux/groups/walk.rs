@@ -95,13 +95,13 @@ fn inside(name: &str, owner: Owner, own_manager: &str) -> Owner {
 }
 
 /// A name that could be taken for a file of the kernel's has a `_` before it.
-fn unit_name(folder: &str) -> String {
+pub fn unit_name(folder: &str) -> String {
     clean(folder.strip_prefix('_').unwrap_or(folder))
 }
 
 /// The 64 hex digits at the end of a group's name: alone, or behind the name
 /// of an engine and a dash, with `.scope` where a service manager made it.
-fn container_id(name: &str) -> Option<String> {
+pub fn container_id(name: &str) -> Option<String> {
     let stem = name.strip_suffix(".scope").unwrap_or(name);
     let id = stem.rsplit_once('-').map_or(stem, |(_, id)| id);
     let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -109,7 +109,7 @@ fn container_id(name: &str) -> Option<String> {
 }
 
 /// `libpod-conmon-…`, `crio-conmon-…`: watches a container and is none.
-fn is_helper(name: &str) -> bool {
+pub fn is_helper(name: &str) -> bool {
     name.rsplit_once('-').is_some_and(|(engine, _)| engine.ends_with("conmon"))
 }
 

@@ -1,0 +1,229 @@
+//! `plimsoll measure`: follows the machine over a span of time, or while a
+//! command runs, and says what memory did. It changes nothing.
+
+mod collect;
+mod command;
+mod compare;
+mod files;
+mod follow;
+mod measurement;
+mod target;
+mod text;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+
+use crate::assemble::Source;
+use crate::config::LoadedConfig;
+use crate::config::value::span_from_text;
+use crate::domain::{Named, Wall};
+
+use super::Context;
+use super::exit::{ExitCode, WrongUsage};
+use super::facts::{columns, write_json};
+
+use self::files::Place;
+use self::follow::{Followed, Plan};
+use self::measurement::Measurement;
+use self::target::{Target, Verdict};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Where a plimsoll acts on this machine it is followed; with --interval, or a
+component that is no model, this one looks by itself. A COMMAND is followed with
+all processes that came of it, whatever becomes of their parents; pages that they
+share count in each. The summary then goes to stderr, and --for is the most it may
+take: it is sent TERM, and KILL 5 s later. Ctrl-C ends the measurement early, and
+the command is told.
+
+A target is [OF/]FIGURE<VALUE, also with <= > >= =. FIGURE: peak, average, p95,
+least, end, delta, rise, growth; of the machine swap_peak, stall, longest_stall,
+oom_kills, at_normal, at_warning, at_critical, at_emergency. OF: used, available,
+swap, models, command, or a pattern over components; else the command, else the
+components named, else used. What cannot be told is unknown, and not met.
+
+  plimsoll measure --for 10m --report . --save .   the next ten minutes
+  plimsoll measure --target 'peak<800MiB' -- make  while make runs
+  plimsoll measure --for 1h --component 'model:*' --target 'growth<1MiB'
+  plimsoll measure --compare before.json after.json
+
+Exit codes: 0 done and all targets met; 40 a target was missed; 1 failed, the
+command failed, or a target is unknown; 2 usage or config; 129, 130, 143 ended by
+a signal.")]
+pub struct Args {
+    /// So long, as in 30s or 10m; with a command so long at most
+    #[arg(long = "for", value_name = "SPAN", value_parser = span, required_unless_present_any = ["command", "compare"])]
+    span: Option<Duration>,
+    /// Components whose id or name matches, each by itself; may be repeated
+    #[arg(long = "component", value_name = "PATTERN", value_parser = component)]
+    components: Vec<String>,
+    /// What a figure must come to, as in 'peak<800MiB'; may be repeated
+    #[arg(long = "target", value_name = "TARGET", value_parser = target)]
+    targets: Vec<Target>,
+    /// Write the summary in Markdown; in a folder its name is the time
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Keep it as JSON; in a folder its name is the time
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    save: Option<PathBuf>,
+    /// For programs: one JSON object
+    #[arg(long, conflicts_with = "command")]
+    json: bool,
+    /// Two that were kept, side by side
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["span", "components", "targets", "command"])]
+    compare: Vec<PathBuf>,
+    /// Measure while it runs; its input and output are left alone
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+fn span(text: &str) -> Result<Duration, &'static str> {
+    let span = span_from_text(text).filter(|span| !span.is_zero());
+    span.ok_or("not a span of time; accepted are 30s, 10m, 2h")
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    text.parse()
+}
+
+fn component(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("an empty pattern matches nothing"),
+        _ if text.starts_with("cmdline:") => {
+            Err("command lines are kept nowhere; accepted are patterns over ids and names")
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
+    if let [before, after] = args.compare.as_slice() {
+        return compare::run((before, after), args, (context, out));
+    }
+    if !args.command.is_empty() && context.source != Source::Live {
+        return Err(WrongUsage("a command runs on this machine, not on another").into());
+    }
+    let now = Wall::now();
+    // A place that cannot be written is said now and not in the end.
+    let keep = |path: &PathBuf, ending| Place::keep(path, (now, ending));
+    let report = args.report.as_ref().map(|path| keep(path, "md")).transpose()?;
+    let save = args.save.as_ref().map(|path| keep(path, "json")).transpose()?;
+    let followed = follow(args, context)?;
+    let mut measurement = followed.measurement;
+    measurement.targets = target::judge(&args.targets, &measurement);
+    measurement.result = target::result(&measurement.targets);
+    let places = keep_files(&measurement, [report, save])?;
+    let code = code(&measurement, followed.ended_by_signal);
+    match (args.json, args.command.is_empty()) {
+        (true, _) => write_json(out, &measurement)?,
+        (false, true) => summary(out, (&measurement, &places), columns(context))?,
+        // The output is the command's. A terminal that is gone changes no code.
+        (false, false) => {
+            drop(summary(&mut io::stderr().lock(), (&measurement, &places), stderr_columns()));
+        }
+    }
+    out.flush()?;
+    Ok(code)
+}
+
+fn follow(args: &Args, context: &Context) -> Result<Followed> {
+    let mut config = context.config()?;
+    let has_own_look = name_components(&args.components, &mut config);
+    let plan = Plan {
+        span: args.span,
+        patterns: &args.components,
+        command: &args.command,
+        // Another's engine may end while the command goes on.
+        may_attach: super::look::may_attach(context)
+            && args.command.is_empty()
+            && !has_own_look
+            && context.flags.interval.is_none(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let followed = runtime.block_on(follow::follow(&plan, (context, &config)));
+    // A sensor or a name lookup that hangs is left behind.
+    runtime.shutdown_background();
+    followed
+}
+
+/// Has sensors follow what is asked for, as if the config named it: otherwise
+/// they read the largest processes alone. Says whether anything was named.
+fn name_components(patterns: &[String], config: &mut LoadedConfig) -> bool {
+    let of_models = ["model:", "server:", "runner:"];
+    let before = config.config.components.len();
+    for pattern in patterns {
+        // All processes would be read at each look.
+        let is_all = pattern.chars().all(|c| c == '*');
+        if is_all || of_models.iter().any(|prefix| pattern.starts_with(prefix)) {
+            continue;
+        }
+        let pattern = match Named::parse(pattern) {
+            Some(_) => pattern.clone(),
+            None => format!("process:{pattern}"),
+        };
+        let rule = crate::config::schema::ComponentRule { pattern, ..Default::default() };
+        config.config.components.push(rule);
+    }
+    config.config.components.len() > before
+}
+
+fn keep_files(
+    measurement: &Measurement,
+    [report, save]: [Option<Place>; 2],
+) -> Result<Vec<PathBuf>> {
+    let mut kept = Vec::new();
+    if let Some(place) = report {
+        let mut text = Vec::new();
+        text::markdown(&mut text, measurement)?;
+        kept.push(place.path().to_owned());
+        place.finish(&text)?;
+    }
+    if let Some(place) = save {
+        let mut text = Vec::new();
+        write_json(&mut text, measurement)?;
+        kept.push(place.path().to_owned());
+        place.finish(&text)?;
+    }
+    Ok(kept)
+}
+
+fn summary(
+    out: &mut dyn Write,
+    (measurement, places): (&Measurement, &[PathBuf]),
+    columns: Option<usize>,
+) -> io::Result<()> {
+    text::summary(out, measurement, columns)?;
+    for place in places {
+        writeln!(out, "written to {}", place.display())?;
+    }
+    Ok(())
+}
+
+fn stderr_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns >= 24)
+}
+
+/// A missed target says more than anything else.
+fn code(measurement: &Measurement, ended_by_signal: Option<ExitCode>) -> ExitCode {
+    let command_failed = measurement.command.as_ref().is_some_and(|command| {
+        let was_stopped = measurement.ended_by != measurement::EndedBy::Command;
+        !was_stopped && command.exit_code != Some(0)
+    });
+    match (measurement.result, ended_by_signal) {
+        (Some(Verdict::Fail), _) => ExitCode::TargetMissed,
+        (_, Some(signal)) => signal,
+        (Some(Verdict::Unknown), _) => ExitCode::Failed,
+        _ if command_failed => ExitCode::Failed,
+        _ => ExitCode::Done,
+    }
+}
+
+/// Nothing was seen.
+fn nothing_seen() -> anyhow::Error {
+    anyhow!("nothing was measured: there was no sample of memory")
+}

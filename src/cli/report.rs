@@ -1,0 +1,90 @@
+//! `plimsoll report`: the story of a day from its history: levels, actions,
+//! what has grown, what was foretold. It looks and changes nothing.
+
+mod growers;
+mod markdown;
+mod sections;
+mod story;
+mod tell;
+mod text;
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::domain::Wall;
+use crate::domain::time::Span;
+
+use super::Context;
+use super::exit::{ExitCode, WrongUsage};
+use super::facts::{columns, write_json};
+use super::kept::Kept;
+use super::when::{When, when};
+use sections::sections;
+use story::Report;
+use tell::{Sources, tell};
+
+/// Told of where nobody says since when.
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A page for people; with --json all that is known, with --markdown tables to
+paste. Times are UTC. What is not recorded is said to be so: the time at each
+level counts only while a plimsoll looked, and what has grown is known of the
+largest components, every ten minutes. Exit codes: 0 also where there is
+nothing yet; 1 the history cannot be read; 2 usage or config.
+
+  plimsoll report                           the last day
+  plimsoll report --since 7d --markdown     a week, to paste somewhere")]
+pub struct Args {
+    /// So long ago, as in 30m or 2d, or at a time [default: 1d]
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    since: Option<When>,
+    /// For programs: one JSON object
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// Headings and tables in Markdown
+    #[arg(long)]
+    markdown: bool,
+}
+
+pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
+    let config = context.config()?;
+    let now = Wall::now();
+    let span = (args.since.map_or(When::Ago(DAY), |since| since).time(now), now);
+    if span.0 >= span.1 {
+        return Err(WrongUsage("--since is not in the past: there is nothing to tell").into());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let sources = runtime.block_on(async {
+        let kept = Kept::begin(context, &config).await?;
+        let (forecasts, loads) =
+            kept.restored()?.map(|kept| (kept.forecasts, kept.loads)).unwrap_or_default();
+        let (figures, events) = (kept.figures(span)?, kept.events(span.0).await?);
+        anyhow::Ok(Sources { figures, events, forecasts, loads })
+    });
+    // A name lookup that hangs is left behind.
+    runtime.shutdown_background();
+    let report = tell(&sources?, span);
+    write(&report, args, context, out)?;
+    out.flush()?;
+    Ok(ExitCode::Done)
+}
+
+fn write(report: &Report, args: &Args, context: &Context, out: &mut dyn Write) -> Result<()> {
+    if args.json {
+        return Ok(write_json(out, report)?);
+    }
+    let Report { since, until, .. } = *report;
+    let span = Span(until.duration_since(since).unsigned_abs());
+    let date = |time: Wall| time.strftime("%Y-%m-%d %H:%M").to_string();
+    let head = format!("{span}, from {} to {}, times in UTC", date(since), date(until));
+    let sections = sections(report);
+    match args.markdown {
+        true => markdown::write((&head, &sections), out)?,
+        false => text::write((&head, &sections), columns(context), out)?,
+    }
+    Ok(())
+}
