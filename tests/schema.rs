@@ -131,7 +131,8 @@ fn what_is_not_as_the_schema_says_is_found() {
     assert_eq!(with("component", Value::Null), 1);
     assert_eq!(schema.faults("pin", &json!({"schema_version": 1, "pinned": true})).len(), 1);
     let line = |seq: Value, time: &str, kind: &str| {
-        let line = json!({"schema_version": 1, "seq": seq, "time": time, "kind": kind, "text": ""});
+        let line = json!({"schema_version": 1, "seq": seq, "time": time, "kind": kind, "text": "",
+            "hints": null});
         schema.faults("event_line", &line).len()
     };
     assert_eq!(line(Value::Null, "2026-01-15T14:02:11.5Z", "oom_kill"), 0);
