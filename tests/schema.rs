@@ -397,6 +397,8 @@ fn loaded_models_and_what_is_done_to_them_are_told_as_the_schema_says() {
     served.accepted("priority", (&["priority", "small:3b", "high", "--json"], 0));
     let done = served.accepted("unload", (&["unload", "--all", "--yes", "--json"], 0));
     assert_eq!(done["outcomes"].as_array().unwrap().len(), 2, "{done}");
+    let benched = served.accepted("bench", (&["bench", "other:7b", "--json"], 0));
+    assert_eq!(benched["results"][0]["given_back"], json!(true), "{benched}");
     served.accepted("events", (&["events", "--json"], 0));
     served.accepted("accuracy", (&["accuracy", "--json"], 0));
     let told = served.accepted("report", (&["report", "--json"], 0));
