@@ -21,6 +21,8 @@ fn line(path: &str) -> Vec<&'static str> {
         | "advise" => "--demo",
         "events" => "--follow --demo",
         "watch" => "--demo",
+        // Only a real machine is measured, so it says no more than this.
+        "bench" => "--help",
         "load" => "llama3.2:3b --demo",
         "unload" => "--all --dry-run --demo",
         "keep" => "llama3.2:3b 1h --demo",

@@ -150,6 +150,14 @@ fn signalled(signal: Signal, code: i32) {
 }
 
 #[test]
+fn code_40_is_a_target_missed() {
+    let home = Home::new();
+    home.config(b"[targets]\navailable = \"900 TiB\"\n");
+    let said = home.run(&["status", "--targets", "--demo"]);
+    assert_eq!(said.code, 40, "{said:?}");
+}
+
+#[test]
 fn code_129_is_ended_by_sighup() {
     let home = Home::new();
     let mut dashboard = home.dashboard(&["--demo"]);

@@ -120,7 +120,7 @@ fn accepts(arguments: &[String], code: Option<i32>) -> bool {
         Some("advise") => code == Some(0),
         // Nobody tells what is installed or loaded.
         Some("models") => code == Some(if is_demo { 0 } else { 1 }),
-        Some("fit" | "load" | "recommend") => code == Some(1),
+        Some("bench" | "fit" | "load" | "recommend") => code == Some(1),
         Some("components" | "why" | "events" | "history" | "watch") => code == Some(0),
         // The home is empty, and so is its config.
         Some("hint") => code == Some(0),

@@ -381,6 +381,9 @@ fn loaded_models_and_what_is_done_to_them_are_told_as_the_schema_says() {
     let status = served.run(&["status", "--json"]);
     let status = accepted("status", (&status, status.code));
     assert_eq!(status["models"].as_array().unwrap().len(), 2);
+    let bench = served.run(&["bench", "other:7b", "--tokens", "2", "--force", "--yes", "--json"]);
+    let bench = accepted("bench", (&bench, bench.code));
+    assert_eq!(bench["results"].as_array().unwrap().len(), 1, "{bench}");
     served.accepted("models", (&["models", "--json"], 0));
     served.accepted("components", (&["components", "--json"], 0));
     served.accepted("fit_all", (&["fit", "--json"], 0));
@@ -397,6 +400,8 @@ fn loaded_models_and_what_is_done_to_them_are_told_as_the_schema_says() {
     served.accepted("priority", (&["priority", "small:3b", "high", "--json"], 0));
     let done = served.accepted("unload", (&["unload", "--all", "--yes", "--json"], 0));
     assert_eq!(done["outcomes"].as_array().unwrap().len(), 2, "{done}");
+    let benched = served.accepted("bench", (&["bench", "other:7b", "--json"], 0));
+    assert_eq!(benched["results"][0]["given_back"], json!(true), "{benched}");
     served.accepted("events", (&["events", "--json"], 0));
     served.accepted("accuracy", (&["accuracy", "--json"], 0));
     let told = served.accepted("report", (&["report", "--json"], 0));

@@ -49,11 +49,12 @@ const PACE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Each model is loaded cold: it is not loaded before, and is unloaded first if it is,
-after a yes. How much of its file the system still had cached is not known. The load
-goes through the gate of `plimsoll load`. What is loaded here is unloaded again, and
-its memory is proved back before the next one; what was loaded before stays gone.
-It ends at level critical, and by Ctrl-C; both give the memory back.
+Each model is loaded cold: it is not loaded before, and is unloaded first if it
+is, after a yes. How much of its file the system still had cached is not known.
+The load goes through the gate of `plimsoll load`. What is loaded here is
+unloaded again, and its memory is proved back before the next one; what was
+loaded before stays gone. It ends at level critical, and by Ctrl-C; both give
+the memory back.
 
   plimsoll bench llama3.2:3b qwen2.5:7b --yes
   plimsoll bench llama3.2:3b --ctx 16384 --prompt-file question.txt --json --yes

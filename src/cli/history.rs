@@ -24,6 +24,9 @@ use json::History;
 use steps::{Step, gaps, steps};
 use text::Manner;
 
+const NOTHING: &str = "nothing is recorded of that time: a plimsoll that acts here, such as \
+                       `plimsoll guard`, writes a row a minute";
+
 /// Told of where nobody says since when.
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -107,9 +110,7 @@ fn write(
         return Ok(write_json(out, &history)?);
     }
     if rows.is_empty() {
-        let told = "nothing is recorded of that time: a plimsoll that acts here, such as \
-                    `plimsoll guard`, writes a row a minute";
-        return Ok(writeln!(Fitted::new(out, columns), "{told}")?);
+        return Ok(writeln!(Fitted::new(out, columns), "{NOTHING}")?);
     }
     let day = |time: Wall| time.as_second().div_euclid(86_400);
     let first = rows.first().map_or(since, |row| row.start);

@@ -182,8 +182,11 @@ impl Bench<'_> {
         }
         let request = PlanRequest::Unload(vec![self.model.clone()]);
         let plan = drafted(self.engine, request).await?;
-        if plan.steps.is_empty() && self.view().is_some() {
-            bail!("{} cannot be unloaded now", self.model);
+        if plan.steps.is_empty()
+            && let Some(view) = self.view()
+        {
+            let why = if view.pinned { "it is pinned" } else { "it cannot be unloaded now" };
+            bail!("{} stays loaded: {why}", self.model);
         }
         let mut freed = None;
         if !plan.steps.is_empty() {
