@@ -33,6 +33,8 @@ fn line(path: &str) -> Vec<&'static str> {
         "service install" | "service uninstall" | "service status" => "",
         "record" => "made --for 200ms --demo",
         "simulate" => "day",
+        "measure" => "--for 300ms --demo",
+        "hog" => "--size 1MiB --hold 0s --force",
         "history" | "report" | "accuracy" | "config show" | "config check" | "config path"
         | "config init" => "",
         "completions" => "fish",

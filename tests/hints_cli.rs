@@ -6,6 +6,8 @@
 
 #[path = "support/json_shape.rs"]
 mod json_shape;
+#[path = "support/schema.rs"]
+mod schema;
 #[path = "support/shell.rs"]
 mod shell;
 
@@ -18,6 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use self::json_shape::shape;
+use self::schema::Schema;
 use self::shell::{Home, Said, said};
 
 /// Nobody listens there: port 1 needs rights no test has.
@@ -116,6 +119,7 @@ fn a_script_gets_the_bare_value_of_the_level_there_is() {
     assert_eq!((all.code, all.err.as_str()), (0, ""), "{all:?}");
     let all = object(&all);
     insta::assert_snapshot!("hint_shape", shape(&all, 0));
+    Schema::read().accepts("hint", &all);
     assert_eq!((&all["hints"], &all["basis"]), (&told_at(&all["level"]), &json!("one_shot")));
     let place = home.path("run/plimsoll/hints.json");
     assert_eq!(all["file"], json!(place.to_str().unwrap()));
@@ -125,9 +129,11 @@ fn a_script_gets_the_bare_value_of_the_level_there_is() {
     assert!(["500\n", "200\n", "50\n", "0\n"].contains(&one.out.as_str()), "{one:?}");
     let one = object(&run(&home, &["hint", "cache_mb", "--json"]));
     insta::assert_snapshot!("hint_of_one_shape", shape(&one, 0));
+    Schema::read().accepts("hint_one", &one);
     assert_eq!(one["value"], told_at(&one["level"])["cache_mb"]);
     let status = object(&run(&home, &["status", "--json"]));
     assert_eq!(status["hints"], told_at(&status["level"]));
+    Schema::read().accepts("status", &status);
     assert!(run(&home, &["status"]).out.contains("\nhints     cache_mb="));
 }
 
@@ -183,6 +189,7 @@ fn the_file_follows_level_and_config_and_goes_with_its_guard() {
     let name = "run/plimsoll/hints.json";
     let first = wait_for("the file", || file(&home, name));
     insta::assert_snapshot!("hints_file_shape", shape(&first, 0));
+    Schema::read().accepts("hints_file", &first);
     assert_eq!(first["hints"], told_at(&first["level"]));
     assert_eq!(first["pid"], json!(guard.0.id()));
     let time = |key: &str| first[key].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
@@ -248,9 +255,11 @@ fn a_change_of_the_level_comes_with_what_holds_from_then_on() {
     let level = events.find(|event| event["kind"] == "level").unwrap();
     let to = level["text"].as_str().unwrap().split(':').next().unwrap().to_owned();
     assert_eq!(level["hints"], told_at(&json!(to)), "{level}");
+    Schema::read().accepts("event_line", &level);
     let (_child, mut lines) = follow(&["watch", "--json"]);
     let line = lines.find(|line| line["level"] != "normal").unwrap();
     assert_eq!(line["hints"], told_at(&line["level"]));
+    Schema::read().accepts("watch", &line);
     let events = line["events"].as_array().unwrap();
     let level = events.iter().find(|event| event["kind"] == "level").unwrap();
     assert_eq!(level["hints"], line["hints"]);

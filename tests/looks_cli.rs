@@ -12,6 +12,8 @@ mod history;
 mod json_shape;
 #[path = "looks_cli/report.rs"]
 mod report;
+#[path = "support/schema.rs"]
+mod schema;
 #[path = "support/shell.rs"]
 mod shell;
 #[path = "looks_cli/watch.rs"]

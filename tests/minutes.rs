@@ -253,6 +253,17 @@ fn components_are_counted_every_ten_minutes_models_and_servers_first() {
 }
 
 #[test]
+fn a_count_of_the_start_is_kept_beside_the_next_one() {
+    let (mut machine, mut disk) = (Machine::new(), Disk::default());
+    machine.others = vec![program(200, 300)];
+    // A little before the tens.
+    machine.jumped = 7 * 60_000;
+    disk.run(&mut machine, 120);
+    let times: Vec<String> = disk.counts.iter().map(|count| count.at.to_string()).collect();
+    assert_eq!(times, ["2026-01-15T14:09:12Z", "2026-01-15T14:10:00Z"]);
+}
+
+#[test]
 fn the_newest_minutes_of_an_engine_are_those_it_will_write() {
     let (mut machine, mut disk) = (Machine::new(), Disk::default());
     machine.load("tiny:1b", 'a', 700);

@@ -55,7 +55,9 @@ fn commands(text: &str) -> BTreeSet<Vec<String>> {
             }
             _ => None,
         };
-        found.extend(ours.map(|words| words.map(str::to_owned).collect()));
+        // A shell takes the quotes away.
+        let unquoted = |word: &str| word.trim_matches('\'').to_owned();
+        found.extend(ours.map(|words| words.map(unquoted).collect()));
     }
     found
 }
@@ -69,10 +71,16 @@ impl Home {
 
     fn run(&self, arguments: &[String]) -> Output {
         let folder = self.0.path();
+        let mut arguments = arguments.to_vec();
+        if arguments.first().is_some_and(|first| first == "measure")
+            && let Some(at) = arguments.iter().position(|word| word == "--for")
+        {
+            arguments[at + 1] = "300ms".to_owned();
+        }
         let mut command = Command::new(env!("CARGO_BIN_EXE_plimsoll"));
         command.env_clear();
         command.env("HOME", folder).env("OLLAMA_HOST", NOBODY).env("NO_PROXY", "*");
-        command.current_dir(folder).args(arguments);
+        command.current_dir(folder).args(&arguments);
         if arguments.first().is_some_and(|first| first == "record") {
             command.args(["--for", "100ms"]);
         }
@@ -122,7 +130,9 @@ fn accepts(arguments: &[String], code: Option<i32>) -> bool {
         Some("cleanup" | "completions" | "man") => code == Some(0),
         // Nothing is started here, so nothing guards.
         Some("service") if arguments.iter().any(|word| word == "status") => code == Some(1),
-        Some("accuracy" | "config" | "record" | "report" | "service" | "simulate") => {
+        // Where memory is short it is refused.
+        Some("hog") => matches!(code, Some(0 | 1)),
+        Some("accuracy" | "config" | "measure" | "record" | "report" | "service" | "simulate") => {
             code == Some(0)
         }
         // The dashboard, without a terminal.
@@ -134,8 +144,9 @@ fn accepts(arguments: &[String], code: Option<i32>) -> bool {
 fn every_command_that_is_shown_runs() {
     let mut commands: Vec<Vec<String>> =
         documents().iter().flat_map(|(_, text)| self::commands(text)).collect();
-    // What is shown to be played must have been recorded.
-    commands.sort_by_key(|command| command.first().is_none_or(|first| first != "record"));
+    // What is shown to be played or compared must have been kept.
+    let keeps = |word: &String| word == "record" || word == "--save";
+    commands.sort_by_key(|command| !command.iter().any(keeps));
     commands.dedup();
     assert!(commands.len() > 8, "the documents show {commands:?} only");
     let home = Home::new();

@@ -60,25 +60,39 @@ fn all_that_stands_in_the_schema_is_checked() {
     }
 }
 
+/// What stands as number of a kind, once for each form it has.
+fn numbers(definition: &Value) -> Vec<&Value> {
+    let forms =
+        definition["oneOf"].as_array().map_or(vec![definition], |forms| forms.iter().collect());
+    let is_required = |form: &&Value| {
+        form["required"].as_array().is_some_and(|names| names.contains(&json!("schema_version")))
+    };
+    let own = forms.into_iter().filter(is_required);
+    own.map(|form| &form["properties"]["schema_version"]["const"]).collect()
+}
+
 #[test]
 fn each_kind_has_its_definition_and_number() {
     let schema = Schema::read();
-    let number = |name: &str| &schema.definition(name)["properties"]["schema_version"]["const"];
     for (_, name, version) in TABLE {
-        assert_eq!(number(name), &json!(version), "{name}");
-        assert!(
-            schema.definition(name)["required"]
-                .as_array()
-                .unwrap()
-                .contains(&json!("schema_version"))
-        );
+        let found = numbers(schema.definition(name));
+        assert!(!found.is_empty() && found.iter().all(|one| **one == json!(version)), "{name}");
     }
-    let definitions = schema.definitions();
-    let numbered =
-        definitions.iter().filter(|(_, one)| one["properties"].get("schema_version").is_some());
-    let unknown: Vec<_> =
-        numbered.filter(|(name, _)| !TABLE.iter().any(|row| row.1 == name.as_str())).collect();
-    assert!(unknown.is_empty(), "no kind of `cli::document`: {unknown:?}");
+    for (name, definition) in schema.definitions() {
+        let is_kind = TABLE.iter().any(|row| row.1 == name.as_str());
+        assert!(is_kind || numbers(definition).is_empty(), "{name} is no kind of `cli::document`");
+    }
+}
+
+#[test]
+fn nothing_is_defined_twice() {
+    let text = std::fs::read_to_string("schema.json").unwrap();
+    let names = text.lines().filter(|line| line.starts_with("    \"") && line.contains("\": {"));
+    let mut names: Vec<&str> = names.map(|line| line.split('"').nth(1).unwrap()).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!((names.len(), count), (count, Schema::read().definitions().len()));
 }
 
 /// The words of each command that does something, without the program's name.
@@ -248,6 +262,17 @@ fn recordings_are_told_as_the_schema_says() {
         let said = home.run(&[arguments, &["--json", "--replay", "machine"]].concat());
         accepted("fit", (&said, code));
     }
+    let measured = ["measure", "--for", "1s", "--demo", "--json", "--target", "peak<1TiB"];
+    let measured = accepted("measure", (&home.run(&measured), 0));
+    assert_eq!(measured["result"], json!("pass"), "{measured}");
+    for name in ["before.json", "after.json"] {
+        let kept = ["measure", "--for", "1s", "--save", name, "--demo", "--component", "model:*"];
+        assert_eq!(home.run(&kept).code, 0);
+        let kept = std::fs::read_to_string(home.path(name)).unwrap();
+        Schema::read().accepts("measure", &serde_json::from_str(&kept).unwrap());
+    }
+    let both = home.run(&["measure", "--compare", "before.json", "after.json", "--json"]);
+    accepted("measure_compare", (&both, 0));
     let recorded = home.run(&["record", "day", "--for", "2s", "--json", "--demo"]);
     let recorded = accepted("record", (&recorded, 0));
     assert_eq!(recorded["file"], json!("day"));
@@ -282,9 +307,14 @@ fn a_machine_without_a_server_is_told_as_the_schema_says() {
         ("accuracy", &["accuracy", "--json"], 0),
         ("history", &["history", "--json"], 0),
         ("report", &["report", "--json"], 0),
+        ("hint", &["hint", "--json"], 0),
+        ("hint_one", &["hint", "x", "--default", "1", "--json"], 0),
     ] {
         accepted(definition, (&alone(&home, arguments), code));
     }
+    let hog = ["hog", "--size", "1MiB", "--hold", "0s", "--force", "--json"];
+    let hog = alone(&home, &hog);
+    assert_eq!(lines_accepted("hog", &hog.out).last().unwrap()["event"], json!("freed"), "{hog:?}");
     home.config(b"theme = \"drak\"\nnothing = 1\n[levels]\nwarning = \"high\"\n");
     let wrong = accepted("config_check", (&alone(&home, &["config", "check", "--json"]), 2));
     assert!(wrong["faults"].as_array().unwrap().len() > 1, "{wrong}");
@@ -353,6 +383,8 @@ fn loaded_models_and_what_is_done_to_them_are_told_as_the_schema_says() {
     assert_eq!(benched["results"][0]["given_back"], json!(true), "{benched}");
     served.accepted("events", (&["events", "--json"], 0));
     served.accepted("accuracy", (&["accuracy", "--json"], 0));
+    let told = served.accepted("report", (&["report", "--json"], 0));
+    assert!(told["actions"]["done"].as_u64().unwrap() >= 2, "{told}");
 }
 
 #[test]

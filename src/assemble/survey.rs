@@ -10,6 +10,7 @@ use crate::act::lock::{Holder, Lock};
 use crate::act::service::Manager;
 use crate::config::{LoadedConfig, trust};
 use crate::domain::process::{Process, ProcessTable};
+use crate::domain::sample::{Memory, MemoryParts};
 use crate::domain::survey::{
     ConfigSurvey, EngineDoor, GuardSurvey, Housing, RunnerSurvey, ServerSurvey,
 };
@@ -22,18 +23,23 @@ use crate::sense::{self, survey as seen, survey::Surveyor};
 use super::holder::{listens_beside, lock_file, system_lock_file};
 use super::{Source, settings};
 
+/// Why there is nothing to be read.
+const SIMULATED: &str = "this is no live machine";
+
 /// What can be found out beside a snapshot.
 pub fn survey(config: &LoadedConfig, source: &Source, snapshot: &Snapshot) -> Survey {
     let ours = config_survey(config, snapshot);
-    if *source != Source::Live {
-        return simulated(ours);
-    }
-    let surveyor = Surveyor::new(PathBuf::from("/"));
     let sample = snapshot.sample.as_deref();
     let none = ProcessTable::default();
     let table = sample.and_then(|sample| sample.processes.as_ref().ok()).unwrap_or(&none);
+    if *source != Source::Live {
+        let is_mac = sample.and_then(|sample| sample.memory.as_ref().ok()).is_some_and(is_mac);
+        let servers = table.servers.iter().filter_map(|process| server(None, process)).collect();
+        return Survey { is_mac, servers, ..simulated(ours) };
+    }
+    let surveyor = Surveyor::new(PathBuf::from("/"));
     let servers: Vec<ServerSurvey> =
-        table.servers.iter().filter_map(|process| server(&surveyor, process)).collect();
+        table.servers.iter().filter_map(|process| server(Some(&surveyor), process)).collect();
     let models_disk = models_disk(config, &servers);
     let port = HostAddress::parse(&config.ollama_host().0).0.endpoint().port;
     Survey {
@@ -72,7 +78,7 @@ fn linux<T>(read: impl FnOnce() -> Reading<T>) -> Reading<T> {
 
 fn simulated(config: ConfigSurvey) -> Survey {
     fn none<T>() -> Reading<T> {
-        Err(SensorFault::absent("this is no live machine"))
+        Err(SensorFault::absent(SIMULATED))
     }
     Survey {
         is_mac: false,
@@ -97,7 +103,12 @@ fn simulated(config: ConfigSurvey) -> Survey {
     }
 }
 
-fn server(surveyor: &Surveyor, process: &Process) -> Option<ServerSurvey> {
+fn is_mac(memory: &Memory) -> bool {
+    matches!(memory.parts, MemoryParts::Mac { .. })
+}
+
+/// Without a surveyor, as far as a sample tells.
+fn server(surveyor: Option<&Surveyor>, process: &Process) -> Option<ServerSurvey> {
     let ProcessRole::Server { host, listens, environment } = &process.role else { return None };
     let told = || {
         let host = host.iter().map(|host| ("OLLAMA_HOST".to_owned(), host.clone()));
@@ -107,9 +118,10 @@ fn server(surveyor: &Surveyor, process: &Process) -> Option<ServerSurvey> {
             false => Ok(all),
         }
     };
-    let (housing, environment) = match sense::IS_MAC {
-        true => (Ok(Housing::Plain), told()),
-        false => {
+    let (housing, environment) = match surveyor {
+        None => (Err(SensorFault::absent(SIMULATED)), told()),
+        Some(_) if sense::IS_MAC => (Ok(Housing::Plain), told()),
+        Some(surveyor) => {
             // What the engine that acts here could read, this user may not.
             let own = surveyor.environment(process.key);
             let environment = own.or_else(|fault| told().map_err(|_| fault));

@@ -68,8 +68,8 @@ impl Following {
     }
 
     /// What it finds is kept elsewhere: an output that nobody reads ends nothing.
-    pub fn go_on_unread(&mut self) {
-        self.is_unread = true;
+    pub fn go_on_unread(&mut self, goes_on: bool) {
+        self.is_unread = goes_on;
     }
 
     /// The first own event of an engine of ours: from there on their numbers

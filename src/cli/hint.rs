@@ -23,8 +23,8 @@ use super::look::{Glance, see};
 The values are those of [hints.normal], [hints.warning] and so on in the config.
 The plimsoll that acts on this machine is asked; else it is looked once.
 
-  cache=$(plimsoll hint cache_mb --default 100)
-  eval \"$(plimsoll hint)\"     all of them as shell variables
+  plimsoll hint cache_mb --default 100     as in cache=$(plimsoll hint cache_mb)
+  plimsoll hint                            all of them, as for a shell's eval
 
 Exit codes: 0 done, at any level; 1 failed; 2 usage or config, and no such key
 where there is no --default.")]

@@ -17,6 +17,7 @@ use crate::domain::past::Minute;
 use super::Context;
 use super::exit::{ExitCode, WrongUsage};
 use super::facts::{columns, write_json};
+use super::fitted::Fitted;
 use super::kept::Kept;
 use super::when::{When, when};
 use json::History;
@@ -106,9 +107,9 @@ fn write(
         return Ok(write_json(out, &history)?);
     }
     if rows.is_empty() {
-        writeln!(out, "nothing is recorded of that time: a plimsoll that acts here, such as")?;
-        writeln!(out, "`plimsoll guard`, writes a row a minute")?;
-        return Ok(());
+        let told = "nothing is recorded of that time: a plimsoll that acts here, such as \
+                    `plimsoll guard`, writes a row a minute";
+        return Ok(writeln!(Fitted::new(out, columns), "{told}")?);
     }
     let day = |time: Wall| time.as_second().div_euclid(86_400);
     let first = rows.first().map_or(since, |row| row.start);

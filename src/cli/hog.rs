@@ -53,21 +53,22 @@ const CAME_BACK_PERCENT: u64 = 90;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-It takes SIZE in steps and writes to every page, holds it, and gives it back: after
---hold, after --for, at any key on a terminal, at Ctrl-C, TERM, HUP or Ctrl-Z, once
-level --until is reached, and when it can no longer see. A guard that runs here
-acts on it as on any other program.
+It takes SIZE in steps and writes to every page, holds it, and gives it back:
+after --hold, after --for, at any key on a terminal, at Ctrl-C, TERM, HUP or
+Ctrl-Z, once level --until is reached, and when it can no longer see. A guard
+that runs here acts on it as on any other program.
 
-A step that is no smaller than headroom, which is what is left to the next level,
-is not taken without --force, and what is held is given back at emergency. Forced
-or not, 256 MiB and a fiftieth of memory stay available. The kernel is asked to end
-it first (oom_score_adj 1000).
+A step that is no smaller than headroom, which is what is left to the next
+level, is not taken without --force, and what is held is given back at
+emergency. Forced or not, 256 MiB and a fiftieth of memory stay available. The
+kernel is asked to end it first (oom_score_adj 1000).
 
   plimsoll hog --size 256MiB                       does anybody notice?
   plimsoll hog --size 8GiB --step 512MiB --every 2s --until warning --force
 
-Exit codes: 0 done, or freed by a key or --for; 1 refused, ended before it held all
-of it, or --until was not reached; 2 usage or config; 129, 130, 143 by a signal.")]
+Exit codes: 0 done, or freed by a key or --for; 1 refused, ended before it held
+all of it, or --until was not reached; 2 usage or config; 129, 130, 143 by a
+signal.")]
 pub struct Args {
     /// So much in the end, as in 256MiB
     #[arg(long, value_name = "BYTES", value_parser = size)]
@@ -396,6 +397,7 @@ impl Hog<'_> {
         };
         let (own, before) = (held_here(), available(&self.following.snapshot()));
         self.taken.free();
+        self.following.go_on_unread(true);
         let own = own.zip(held_here());
         let freed = Wall::now();
         let reading = async {
@@ -404,7 +406,8 @@ impl Hog<'_> {
                 if snapshot.sample.as_ref().is_some_and(|sample| sample.at.wall > freed) {
                     return available(&snapshot);
                 }
-                if self.following.turn().await.is_err() {
+                // A second signal does not wait for the proof.
+                if !matches!(self.following.turn().await, Ok(Turn::Look)) {
                     return None;
                 }
             }

@@ -34,17 +34,18 @@ use self::target::{Target, Verdict};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Where a plimsoll acts on this machine it is followed; with --interval, or a
-component that is no model, this one looks by itself. A COMMAND is followed with
-all processes that came of it, whatever becomes of their parents; pages that they
-share count in each. The summary then goes to stderr, and --for is the most it may
-take: it is sent TERM, and KILL 5 s later. Ctrl-C ends the measurement early, and
-the command is told.
+component that is no model, this one looks by itself. A COMMAND is followed
+with all processes that came of it, whatever becomes of their parents; pages
+that they share count in each. The summary then goes to stderr, and --for is
+the most it may take: it is sent TERM, and KILL 5 s later. Ctrl-C ends the
+measurement early, and the command is told.
 
 A target is [OF/]FIGURE<VALUE, also with <= > >= =. FIGURE: peak, average, p95,
-least, end, delta, rise, growth; of the machine swap_peak, stall, longest_stall,
-oom_kills, at_normal, at_warning, at_critical, at_emergency. OF: used, available,
-swap, models, command, or a pattern over components; else the command, else the
-components named, else used. What cannot be told is unknown, and not met.
+least, end, delta, rise, growth; of the machine swap_peak, stall,
+longest_stall, oom_kills, at_normal, at_warning, at_critical, at_emergency. OF:
+used, available, swap, models, command, or a pattern over components; else the
+command, else the components named, else used. What cannot be told is unknown,
+and not met.
 
   plimsoll measure --for 10m --report . --save .   the next ten minutes
   plimsoll measure --target 'peak<800MiB' -- make  while make runs
@@ -52,8 +53,8 @@ components named, else used. What cannot be told is unknown, and not met.
   plimsoll measure --compare before.json after.json
 
 Exit codes: 0 done and all targets met; 40 a target was missed; 1 failed, the
-command failed, or a target is unknown; 2 usage or config; 129, 130, 143 ended by
-a signal.")]
+command failed, or a target is unknown; 2 usage or config; 129, 130, 143 ended
+by a signal.")]
 pub struct Args {
     /// So long, as in 30s or 10m; with a command so long at most
     #[arg(long = "for", value_name = "SPAN", value_parser = span, required_unless_present_any = ["command", "compare"])]
@@ -142,6 +143,7 @@ fn follow(args: &Args, context: &Context) -> Result<Followed> {
             && args.command.is_empty()
             && !has_own_look
             && context.flags.interval.is_none(),
+        is_kept: args.save.is_some() || args.report.is_some(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let followed = runtime.block_on(follow::follow(&plan, (context, &config)));

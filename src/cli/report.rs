@@ -1,5 +1,5 @@
 //! `plimsoll report`: the story of a day from its history: levels, actions,
-//! what has grown, what was foretold. It looks and changes nothing.
+//! what has grown, what was foretold, what is not well. It looks and changes nothing.
 
 mod growers;
 mod markdown;
@@ -14,9 +14,11 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::domain::Wall;
+use crate::domain::text::clean;
 use crate::domain::time::Span;
 
 use super::Context;
+use super::doctor;
 use super::exit::{ExitCode, WrongUsage};
 use super::facts::{columns, write_json};
 use super::kept::Kept;
@@ -67,7 +69,11 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     });
     // A name lookup that hangs is left behind.
     runtime.shutdown_background();
-    let report = tell(&sources?, span);
+    let sources = sources?;
+    let examined = doctor::examine(context, &config).map(|examined| examined.findings);
+    // The story of the past needs no server that answers now.
+    let findings = examined.map_err(|error| clean(&format!("{error:#}")));
+    let report = tell(&sources, findings, span);
     write(&report, args, context, out)?;
     out.flush()?;
     Ok(ExitCode::Done)

@@ -25,7 +25,7 @@ Of a recording, its first two samples are judged.
 
   plimsoll status                                  one check, for people
   plimsoll status --json | jq .headroom_bytes      one figure of it
-  plimsoll status --targets || echo missed         the targets alone
+  plimsoll status --targets                        the targets alone
   plimsoll status --demo                           of a machine that is none
 
 Exit codes: 0 normal, 10 warning, 11 critical, 12 emergency; 1 failed,

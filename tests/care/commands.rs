@@ -125,6 +125,17 @@ fn a_demo_has_no_machine_and_ends_with_0() {
 }
 
 #[test]
+fn what_is_said_of_a_demo_is_always_the_same() {
+    let home = Home::new();
+    let mut command = home.command(&["doctor", "--demo"]);
+    command.env("COLUMNS", "80");
+    insta::assert_snapshot!("doctor_demo_text", said(command).out);
+    let mut command = home.command(&["advise", "--demo"]);
+    command.env("COLUMNS", "80");
+    insta::assert_snapshot!("advise_demo_text", said(command).out);
+}
+
+#[test]
 fn a_config_that_others_write_is_a_warning_with_the_line_that_mends_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::new();

@@ -10,7 +10,8 @@ use plimsoll::domain::sample::Gpu;
 use plimsoll::domain::snapshot::{Place, RuntimeState};
 use plimsoll::domain::survey::{EngineDoor, Housing, SwapKind};
 use plimsoll::domain::{
-    Bytes, Check, ComponentKind, Expiry, FaultKind, Priority, RuleMode, SensorFault, Severity,
+    Bytes, Check, ComponentKind, Expiry, FaultKind, Group, GroupKind, Priority, RuleMode,
+    SensorFault, Severity,
 };
 
 use super::scenery::{Scenery, denied, fit, key, server, unit};
@@ -25,6 +26,20 @@ fn hung<T>() -> Result<T, SensorFault> {
 
 fn container(limit: Option<Bytes>) -> Housing {
     Housing::Container { id: "d5".repeat(32), name: "ollama".into(), limit: Ok(limit) }
+}
+
+/// A container that the config names, without a limit.
+fn group(oom_kills: u64) -> Group {
+    Group {
+        kind: GroupKind::Container { id: "d5".repeat(32) },
+        name: "web".into(),
+        used: Some(Bytes::gib(1)),
+        swapped: None,
+        limit: None,
+        oom_kills: Some(oom_kills),
+        stalled: None,
+        is_paused: false,
+    }
 }
 
 fn orphan() -> Component {
@@ -48,7 +63,7 @@ fn orphan() -> Component {
 type Spoil = fn(&mut Scenery);
 
 /// Check, how bad, what is spoilt.
-const SPOILT: [(Check, Severity, Spoil); 59] = {
+const SPOILT: [(Check, Severity, Spoil); 61] = {
     use Severity::{Error, Note, Warning};
     [
         (Check::ServerReachable, Error, |s| {
@@ -108,6 +123,8 @@ const SPOILT: [(Check, Severity, Spoil); 59] = {
         (Check::ContainerUnlimited, Warning, |s| {
             s.survey.servers[0].housing = Ok(container(None));
         }),
+        (Check::ContainerUnlimited, Note, |s| s.sample().groups = Ok(vec![group(0)])),
+        (Check::OomKills, Warning, |s| s.sample().groups = Ok(vec![group(2)])),
         (Check::SwapMissing, Warning, |s| {
             s.sample().swap = absent();
         }),

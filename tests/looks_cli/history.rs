@@ -63,6 +63,7 @@ fn minutes_are_told_with_what_is_missing_between_them() {
     let end = two_hours(&home);
     let (since, until) = (time(end - 120), time(end));
     let history = object(&home.run(&["history", "--json", "--since", &since, "--until", &until]));
+    crate::schema::Schema::read().accepts("history", &history);
     insta::assert_snapshot!("history_shape", shape(&history, 0));
     assert_eq!((rows(&history).len(), &history["every_seconds"]), (90, &json!(60)));
     let gap = json!([{"from": time(end - 60), "until": time(end - 30)}]);

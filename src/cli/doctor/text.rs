@@ -21,12 +21,14 @@ const TOLD: [Check; 3] = [Check::ServerProcess, Check::ServerEnvironment, Check:
 
 pub fn write(findings: &[Finding], columns: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
     for severity in ORDER {
-        for finding in findings.iter().filter(|finding| finding.severity == severity) {
-            match (columns, severity.is_open()) {
-                (None, _) => record(finding, out)?,
-                (Some(_), true) => whole(finding, columns, out)?,
-                (Some(columns), false) => short(finding, columns, out)?,
+        let mut own = findings.iter().filter(|finding| finding.severity == severity);
+        match (columns, severity) {
+            (None, _) => own.try_for_each(|finding| record(finding, out))?,
+            (Some(_), Severity::Skipped) => skipped(own.collect(), columns, out)?,
+            (Some(columns), Severity::Ok) => {
+                own.try_for_each(|finding| short(finding, columns, out))?;
             }
+            (Some(_), _) => own.try_for_each(|finding| whole(finding, columns, out))?,
         }
     }
     if columns.is_some() {
@@ -60,6 +62,20 @@ fn short(finding: &Finding, columns: usize, out: &mut dyn Write) -> io::Result<(
     let text = format!("{}: {}", finding.check, finding.found);
     let line = cell(&text, columns.saturating_sub(SEVERITY));
     writeln!(out, "{:<SEVERITY$}{}", finding.severity.word(), line.trim_end())
+}
+
+/// Those of one reason together.
+fn skipped(findings: Vec<&Finding>, columns: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
+    let mut left = findings;
+    while let Some(first) = left.first().copied() {
+        let (same, others): (Vec<&Finding>, Vec<&Finding>) =
+            left.into_iter().partition(|finding| finding.found == first.found);
+        let ids: Vec<&str> = same.iter().map(|finding| finding.check.id()).collect();
+        let text = format!("{}: {}", ids.join(", "), first.found);
+        fact(out, (Severity::Skipped.word(), &text), columns)?;
+        left = others;
+    }
+    Ok(())
 }
 
 fn record(finding: &Finding, out: &mut dyn Write) -> io::Result<()> {

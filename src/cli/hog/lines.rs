@@ -4,11 +4,10 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::cli::document::Document;
 use crate::cli::facts::cell;
 use crate::domain::level::Headroom;
 use crate::domain::{Bytes, BytesDelta, Level, Snapshot, Wall};
-
-const SCHEMA_VERSION: u32 = 1;
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +76,7 @@ impl Lines {
         };
         let sample = snapshot.sample.as_deref();
         let step = StepJson {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Hog.version(),
             event: "step",
             time: snapshot.at.wall,
             held_bytes: held,
@@ -99,7 +98,7 @@ impl Lines {
             return self.text(out, &freed.text());
         }
         let said = FreedJson {
-            schema_version: SCHEMA_VERSION,
+            schema_version: Document::Hog.version(),
             event: "freed",
             time: Wall::now(),
             reason: &freed.why,

@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::Context;
+use crate::cli::document::Document;
 use crate::cli::exit::ExitCode;
 use crate::cli::facts::{columns, fact, table, write_json};
 use crate::domain::{Bytes, Level, Wall};
@@ -133,7 +134,8 @@ pub fn run(
     }
     if args.json {
         let (before, after) = (Side::of(&before), Side::of(&after));
-        write_json(out, &Json { schema_version: 1, before, after, warnings, figures })?;
+        let schema_version = Document::MeasureCompare.version();
+        write_json(out, &Json { schema_version, before, after, warnings, figures })?;
     } else {
         let columns = columns(context);
         for (name, one) in [("before", &before), ("after", &after)] {

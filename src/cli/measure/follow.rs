@@ -38,6 +38,8 @@ pub struct Plan<'a> {
     pub patterns: &'a [String],
     pub command: &'a [OsString],
     pub may_attach: bool,
+    /// It is written to a file, whoever reads the output.
+    pub is_kept: bool,
 }
 
 pub struct Followed {
@@ -52,14 +54,15 @@ pub async fn follow(
     let processes = !plan.patterns.is_empty();
     let attention = Attention { processes, watched: false, ..Attention::default() };
     let mut following = Following::of((context, config), attention, plan.may_attach).await?;
+    // Heard before there is a command that would outlive an unheard one.
+    let hang_up = hang_up()?;
     let interval = config.config.interval.unwrap_or_default();
     let mut collected = Collected::new(plan.patterns, interval);
+    following.go_on_unread(true);
     let mut early = first_look(&mut following, &mut collected).await?;
+    following.go_on_unread(plan.is_kept || !plan.command.is_empty());
     let mut command = match early {
-        None if !plan.command.is_empty() => {
-            following.go_on_unread();
-            Some(Measured::start(plan.command, gap(interval))?)
-        }
+        None if !plan.command.is_empty() => Some(Measured::start(plan.command, gap(interval))?),
         _ => None,
     };
     let asked = context.flags.interval.is_some().then_some(interval);
@@ -69,7 +72,7 @@ pub async fn follow(
             plan,
             following: &mut following,
             collected: &mut collected,
-            hang_up: hang_up()?,
+            hang_up,
             begun: Instant::now(),
             told: None,
         };

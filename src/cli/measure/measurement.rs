@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::cli::document::Document;
 use crate::domain::text::clean;
 use crate::domain::{Bytes, BytesDelta, Level, Wall};
 use crate::forecast::series::{Figures, Series, Times};
@@ -18,8 +19,8 @@ use super::target::{Judged, Verdict};
 /// What a file says it is.
 const KIND: &str = "plimsoll measurement";
 
-/// Raised when the shape of the file changes.
-pub const SCHEMA_VERSION: u32 = 1;
+/// A file of another version is not read.
+pub const SCHEMA_VERSION: u32 = Document::Measure.version();
 
 /// A measurement of all components there may be is far below it.
 const LARGEST_FILE: u64 = 4 << 20;

@@ -7,8 +7,9 @@ use super::story::{
     ActionStory, Actions, Change, Forecasts, GapStory, Grower, Growers, Levels, LoadStory, Loads,
     MemoryStory, OomKills, Record, Report, Worst,
 };
+use crate::domain::text::clean;
 use crate::domain::time::Span;
-use crate::domain::{Bytes, Percent, Wall};
+use crate::domain::{Bytes, Finding, Percent, Wall};
 
 /// Rows of a section; programs get all of them.
 const ROWS: usize = 10;
@@ -39,6 +40,7 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
         growers(&report.growers),
         loads(&report.loads),
         forecasts(&report.forecasts),
+        findings(report),
     ]
 }
 
@@ -280,10 +282,10 @@ fn oom_kills(kills: &OomKills) -> Section {
 fn growers(growers: &Growers) -> Section {
     let sum = match (growers.counts, growers.list.len() as u64) {
         (0 | 1, _) => "unknown: it takes two counts, ten minutes apart".to_owned(),
-        (counts, 0) => format!("none of the largest, in {counts} counts ten minutes apart"),
+        (counts, 0) => format!("none of the largest, in {counts} counts, one in ten minutes"),
         (counts, grown) => {
             let grown = counted(grown, "of the largest has", "of the largest have");
-            format!("{grown} grown, in {counts} counts ten minutes apart")
+            format!("{grown} grown, in {counts} counts, one in ten minutes")
         }
     };
     Section {
@@ -380,5 +382,40 @@ fn forecasts(found: &Forecasts) -> Section {
         sum,
         heads: &[],
         rows: Vec::new(),
+    }
+}
+
+fn findings(report: &Report) -> Section {
+    let found = report.findings.as_deref().unwrap_or_default();
+    let sum = match (&report.findings, &report.findings_reason) {
+        (None, Some(reason)) => format!("unknown: {reason}"),
+        (None, None) => "unknown".to_owned(),
+        (Some(_), _) => {
+            let open = counted(found.len() as u64, "is open now", "are open now");
+            format!("{open}; `plimsoll doctor` says why each matters")
+        }
+    };
+    let rows = found.iter().map(finding).collect();
+    Section {
+        title: "Findings",
+        name: "findings",
+        row_name: "finding",
+        sum,
+        heads: &["severity", "check", "found", "mended by"],
+        rows,
+    }
+}
+
+fn finding(finding: &Finding) -> Row {
+    let (severity, check) = (finding.severity.word(), finding.check.to_string());
+    let found = match &finding.subject {
+        Some(subject) => format!("{}: {}", clean(subject), clean(&finding.found)),
+        None => clean(&finding.found),
+    };
+    let mend = finding.mend.as_deref().map(clean);
+    let mended = mend.as_ref().map(|mend| format!("; mended by: {mend}")).unwrap_or_default();
+    Row {
+        line: format!("{severity} {check}: {found}{mended}"),
+        cells: vec![severity.to_owned(), check, found, mend.unwrap_or_else(|| "-".to_owned())],
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::domain::event::Origin;
-use crate::domain::{ComponentKind, Level, Wall};
+use crate::domain::{ComponentKind, Finding, Level, Wall};
 
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -20,6 +20,10 @@ pub struct Report {
     pub growers: Growers,
     pub loads: Loads,
     pub forecasts: Forecasts,
+    /// Those of now that are open, the gravest first. Null: they could not be
+    /// had, and why.
+    pub findings: Option<Vec<Finding>>,
+    pub findings_reason: Option<String>,
 }
 
 /// Of what the report can know at all.

@@ -16,7 +16,8 @@ use crate::domain::past::{Figures, Minute, Spent, Stretch};
 use crate::domain::plan::{ActionId, Keep, Verdict};
 use crate::domain::text::clean;
 use crate::domain::{
-    Action, Bytes, Event, EventBody, ForecastRecord, Level, LoadObserved, ModelName, Outcome, Wall,
+    Action, Bytes, Event, EventBody, Finding, ForecastRecord, Level, LoadObserved, ModelName,
+    Outcome, Wall,
 };
 use crate::forecast::score;
 
@@ -33,7 +34,12 @@ pub(super) struct Sources {
     pub loads: Vec<LoadObserved>,
 }
 
-pub(super) fn tell(sources: &Sources, (since, until): (Wall, Wall)) -> Report {
+/// `findings`: what the doctor finds now, or why it cannot look.
+pub(super) fn tell(
+    sources: &Sources,
+    findings: Result<Vec<Finding>, String>,
+    (since, until): (Wall, Wall),
+) -> Report {
     let Sources { figures, events, forecasts, loads } = sources;
     let is_within = |time: Wall| since <= time && time < until;
     let events: Vec<&Event> = events.iter().filter(|event| is_within(event.time)).collect();
@@ -63,7 +69,16 @@ pub(super) fn tell(sources: &Sources, (since, until): (Wall, Wall)) -> Report {
         growers: growers(&figures.counts),
         loads: told_loads(loads, &events, is_within),
         forecasts: told_forecasts(&forecasts),
+        findings_reason: findings.as_ref().err().cloned(),
+        findings: findings.ok().map(open),
     }
+}
+
+/// Those that are to be looked at, the gravest first.
+fn open(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.retain(|finding| finding.severity.is_open());
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
 }
 
 fn spent(minutes: &[Minute]) -> Spent {

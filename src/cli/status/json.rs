@@ -13,9 +13,6 @@ use crate::domain::snapshot::{Place, RuntimeState, RuntimeView, Snapshot};
 use crate::domain::target::{Amount, TargetKind, TargetOutcome, TargetView};
 use crate::domain::{Course, Event, EventBody, EventKind, Forecast, HintValues, Hints, Wall};
 
-/// Of kinds that have no number of their own yet.
-pub const SCHEMA_VERSION: u32 = Document::Status.version();
-
 /// Events given; the newest.
 const EVENTS: usize = 20;
 

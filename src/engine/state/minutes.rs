@@ -37,7 +37,7 @@ pub(super) struct Minutes {
     slot: Option<i64>,
     /// On the way to the disk.
     closed: Vec<Minute>,
-    count: Option<Count>,
+    counts: Vec<Count>,
     is_due: bool,
 }
 
@@ -93,8 +93,8 @@ impl Minutes {
             minutes.extend(self.open.take());
         }
         let minutes = Some(minutes).filter(|minutes| !minutes.is_empty());
-        let count = self.count.take().map(Lesson::Count);
-        minutes.map(Lesson::Minutes).into_iter().chain(count).map(Effect::Learn).collect()
+        let counts = std::mem::take(&mut self.counts).into_iter().map(Lesson::Count);
+        minutes.map(Lesson::Minutes).into_iter().chain(counts).map(Effect::Learn).collect()
     }
 }
 
@@ -109,7 +109,7 @@ impl State {
             || self.now.mono.since(self.started) >= super::SCAN_UNWATCHED;
         if is_whole && self.minutes.wants_count(self.now) {
             let rows = largest(&self.components.value);
-            self.minutes.count = Some(Count { at: self.now.wall, rows });
+            self.minutes.counts.push(Count { at: self.now.wall, rows });
         }
     }
 

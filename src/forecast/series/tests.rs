@@ -1,3 +1,5 @@
+//! Series of known figures, and of any.
+
 use proptest::prelude::*;
 
 use super::*;

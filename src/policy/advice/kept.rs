@@ -47,7 +47,8 @@ pub fn keep_alive(advising: &Advising<'_, '_>) -> Advice {
         let reason = format!("with so much memory the usual five minutes spare loads{holds}");
         return advising.left(name, seconds.map(|seconds| format!("{seconds}s")), reason);
     };
-    let reason = format!("a model gives back what it takes so soon, not after five minutes{holds}");
+    let reason =
+        format!("memory is back that soon after a last use, not five minutes after it{holds}");
     // Shorter is as good.
     match seconds.filter(|seconds| Some(*seconds) <= self::seconds(value)) {
         Some(seconds) => advising.left(name, Some(format!("{seconds}s")), reason),

@@ -98,8 +98,25 @@ fn overcommit(scene: &Scene<'_>) -> Finding {
     }
 }
 
+/// Those of containers and services that the config names, counted there.
+fn kills_inside(scene: &Scene<'_>) -> Vec<String> {
+    let groups = scene.sample().and_then(|sample| sample.groups.as_ref().ok());
+    let killed = groups.into_iter().flatten().filter_map(|group| {
+        let kills = group.oom_kills.filter(|kills| *kills > 0)?;
+        Some(format!("{kills} in {}", group.name))
+    });
+    killed.collect()
+}
+
 fn kills(scene: &Scene<'_>) -> Finding {
     let check = Check::OomKills;
+    let inside = kills_inside(scene);
+    if !inside.is_empty() {
+        return check
+            .warning(format!("the kernel has killed {}", inside.join(", ")))
+            .why("what runs there does not fit into its limit")
+            .mend("plimsoll components   # what they hold; then raise the limit, or load less");
+    }
     let paging = scene.sample().map(|sample| &sample.paging);
     match paging {
         Some(Ok(paging)) => match paging.oom_kills {

@@ -2,7 +2,7 @@
 //! would load them, which hold more than is said, and what they run in.
 
 use crate::domain::survey::Housing;
-use crate::domain::{Bytes, Check, Finding, Fit, ModelView, Percent};
+use crate::domain::{Bytes, Check, Finding, Fit, GroupKind, ModelView, Percent};
 
 use super::Scene;
 use super::mending::{model_word, plain_word, setting_line};
@@ -25,6 +25,7 @@ pub fn look(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     fits(scene, found);
     drift(scene, found);
     found.push(container(scene));
+    named_containers(scene, found);
 }
 
 fn fits(scene: &Scene<'_>, found: &mut Vec<Finding>) {
@@ -155,13 +156,36 @@ fn container(scene: &Scene<'_>) -> Finding {
         Ok(None) => {
             let total = scene.total().unwrap_or_default();
             let left = total.at(Percent::new(LEFT_BY_CONTAINER)).max(LEAST_LEFT);
-            let mib = total.saturating_sub(left).get() >> 20;
-            let word = plain_word(name).unwrap_or(id);
             check
                 .warning(format!("container {name} has models and no limit of memory"))
                 .on(name)
-                .why("when memory is out the kernel may kill any program of this machine for it")
-                .mend(format!("docker update --memory {mib}m --memory-swap {mib}m {word}"))
+                .why(KILLS_ANY)
+                .mend(limiting(plain_word(name).unwrap_or(id), total.saturating_sub(left)))
         }
+    }
+}
+
+const KILLS_ANY: &str = "when memory is out the kernel may kill any program of this machine for it";
+
+/// Both: an engine refuses the first alone where swap has no limit yet.
+fn limiting(container: &str, to: Bytes) -> String {
+    let mib = to.get() >> 20;
+    format!("docker update --memory {mib}m --memory-swap {mib}m {container}")
+}
+
+/// Those that the config names, whatever is in them.
+fn named_containers(scene: &Scene<'_>, found: &mut Vec<Finding>) {
+    let groups = scene.sample().and_then(|sample| sample.groups.as_ref().ok());
+    for group in groups.into_iter().flatten() {
+        let GroupKind::Container { id } = &group.kind else { continue };
+        let (None, Some(used)) = (group.limit, group.used) else { continue };
+        let to = Bytes::new(used.get().saturating_mul(2)).max(LEAST_LEFT);
+        found.push(
+            Check::ContainerUnlimited
+                .note(format!("container {} has no limit of memory, and uses {used}", group.name))
+                .on(&group.name)
+                .why(KILLS_ANY)
+                .mend(limiting(plain_word(&group.name).unwrap_or(id), to)),
+        );
     }
 }

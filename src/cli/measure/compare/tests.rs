@@ -1,3 +1,5 @@
+//! Two measurements side by side.
+
 use super::*;
 use crate::cli::measure::measurement::tests::measurement;
 use crate::domain::text::clean;

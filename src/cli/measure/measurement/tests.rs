@@ -1,3 +1,5 @@
+//! Files of measurements, whole, damaged and hostile.
+
 use super::*;
 
 /// With everything that can be in one.

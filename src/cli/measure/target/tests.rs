@@ -1,3 +1,5 @@
+//! Targets, read and judged.
+
 use super::*;
 use crate::cli::measure::measurement::tests::measurement;
 
