@@ -280,6 +280,24 @@ fn recordings_are_told_as_the_schema_says() {
     assert_eq!(simulated["sides"][0]["span"]["samples"], recorded["samples"]);
 }
 
+#[test]
+fn measurements_and_what_a_hog_says_are_told_as_the_schema_says() {
+    let home = Home::new();
+    for name in ["a.json", "b.json"] {
+        let script = ["--save", name, "--target", "peak<1TiB", "--", "sleep", "0.3"];
+        let said = home.run(&[&["measure"][..], &script].concat());
+        assert_eq!(said.code, 0, "{said:?}");
+        let kept = std::fs::read_to_string(home.path(name)).unwrap();
+        Schema::read().accepts("measure", &serde_json::from_str(&kept).unwrap());
+    }
+    let demo = ["measure", "--demo", "--for", "500ms", "--component", "*", "--json"];
+    accepted("measure", (&home.run(&demo), 0));
+    let compared = home.run(&["measure", "--compare", "a.json", "b.json", "--json"]);
+    accepted("measure_compare", (&compared, 0));
+    let hog = home.run(&["hog", "--size", "8MiB", "--step", "4MiB", "--hold", "0s", "--json"]);
+    lines_accepted("hog", &hog.out);
+}
+
 /// Where nobody answers as a server.
 fn alone(home: &Home, arguments: &[&str]) -> Said {
     let mut command = home.command(arguments);

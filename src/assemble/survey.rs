@@ -49,7 +49,7 @@ pub fn survey(config: &LoadedConfig, source: &Source, snapshot: &Snapshot) -> Su
         cores: std::thread::available_parallelism().ok().and_then(|n| n.get().try_into().ok()),
         servers,
         open_to: linux(|| surveyor.open_to(port)),
-        runners: table.runners.iter().map(|process| runner(&surveyor, process)).collect(),
+        runners: table.runners.iter().filter_map(|one| runner(&surveyor, one)).collect(),
         watchers: linux(|| surveyor.watchers()),
         swappiness: linux(|| surveyor.parameter("vm/swappiness")),
         overcommit: linux(|| surveyor.parameter("vm/overcommit_memory")),
@@ -137,13 +137,16 @@ fn server(surveyor: Option<&Surveyor>, process: &Process) -> Option<ServerSurvey
     })
 }
 
-fn runner(surveyor: &Surveyor, process: &Process) -> RunnerSurvey {
+/// `None`: it has gone since it was seen.
+fn runner(surveyor: &Surveyor, process: &Process) -> Option<RunnerSurvey> {
     let measures = match (sense::IS_MAC, process.memory.physical_footprint) {
         (false, _) => surveyor.measures(process.key),
         (true, Some(_)) => Ok(()),
         (true, None) => Err(SensorFault::absent("the kernel tells only its resident memory")),
     };
-    RunnerSurvey { key: process.key, measures, may_signal: seen::may_signal(process.key) }
+    // Asked last: what has gone by then could not be measured for no other reason.
+    let may_signal = seen::may_signal(process.key)?;
+    Some(RunnerSurvey { key: process.key, measures, may_signal })
 }
 
 fn engines(config: &LoadedConfig) -> Vec<EngineDoor> {

@@ -226,10 +226,14 @@ pub fn disk(folder: &Path) -> Reading<Disk> {
     Err(fault(&shown, &error))
 }
 
-/// Whether we may signal a process; nothing is sent.
-pub fn may_signal(key: ProcessKey) -> bool {
-    let pid = i32::try_from(key.pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| test_kill_process(pid).is_ok())
+/// Whether we may signal a process; nothing is sent. `None`: it has gone.
+pub fn may_signal(key: ProcessKey) -> Option<bool> {
+    let pid = i32::try_from(key.pid).ok().and_then(Pid::from_raw)?;
+    match test_kill_process(pid) {
+        Ok(()) => Some(true),
+        Err(rustix::io::Errno::SRCH) => None,
+        Err(_) => Some(false),
+    }
 }
 
 /// Whether an engine of containers takes a connection at once.

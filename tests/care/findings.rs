@@ -238,7 +238,7 @@ fn what_mends_goes_by_what_runs_the_server() {
         let mut scenery = Scenery::well();
         scenery.set("OLLAMA_KEEP_ALIVE", "-1");
         scenery.survey.is_mac = is_mac;
-        scenery.survey.servers[0].housing = housing.map_or_else(|| absent(), Ok);
+        scenery.survey.servers[0].housing = housing.map_or_else(absent, Ok);
         let found = scenery.findings();
         let found = found.into_iter().find(|one| one.check == Check::KeepAliveEndless);
         found.unwrap().mend.unwrap()

@@ -116,9 +116,13 @@ fn room_is_that_of_the_nearest_folder_there_is() {
 }
 
 #[test]
-fn a_process_of_ours_may_be_signalled_and_one_that_is_not_there_may_not() {
-    assert!(may_signal(key(std::process::id())));
-    assert!(!may_signal(key(u32::MAX)) && !may_signal(key(0)));
+fn a_process_of_ours_may_be_signalled_and_one_that_has_gone_is_no_matter() {
+    assert_eq!(may_signal(key(std::process::id())), Some(true));
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    for gone in [child.id(), u32::MAX, 0] {
+        assert_eq!(may_signal(key(gone)), None, "{gone}");
+    }
 }
 
 #[test]
