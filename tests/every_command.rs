@@ -113,7 +113,7 @@ fn what_is_piped_has_no_escape_codes() {
 
 /// What is written for people, and not a file of some form of its own.
 fn is_prose(path: &str) -> bool {
-    !matches!(path, "completions" | "man" | "config show" | "service install")
+    !matches!(path, "bench" | "completions" | "man" | "config show" | "service install")
 }
 
 #[test]

@@ -29,6 +29,7 @@ use super::engaged::{self, Engine, Errand};
 use super::exit::{ExitCode, WrongUsage};
 use super::facts::columns;
 use super::fit::{installed, server_answers};
+use super::fitted::Fitted;
 
 /// Long enough that reading the prompt can be timed, short enough for a slow
 /// machine: some 150 tokens.
@@ -152,7 +153,10 @@ impl Errand for Benching<'_> {
         }
         match self.args.json {
             true => report::json(&rows, self.args.ctx, out)?,
-            false => report::text(&rows, self.columns, out)?,
+            false => {
+                let mut fitted = Fitted::new(out, self.columns);
+                report::text(&rows, self.columns, &mut fitted)?;
+            }
         }
         let all_measured = rows.len() == models.len() && rows.iter().all(|row| row.error.is_none());
         Ok(if all_measured { ExitCode::Done } else { ExitCode::Failed })
