@@ -271,19 +271,16 @@ impl Hog<'_> {
     async fn take_piece(&mut self, size: Bytes) -> Option<End> {
         let noise = self.taken.noise();
         let filling = tokio::task::spawn_blocking(move || noise.piece(size));
-        tokio::pin!(filling);
-        loop {
-            tokio::select! {
-                biased;
-                end = self.told() => return Some(end),
-                piece = &mut filling => return match piece.ok().flatten() {
-                    Some(piece) => {
-                        self.taken.add(piece);
-                        None
-                    }
-                    None => Some(End::Failed("the system gives no more memory".to_owned())),
-                },
-            }
+        tokio::select! {
+            biased;
+            end = self.told() => Some(end),
+            piece = filling => match piece.ok().flatten() {
+                Some(piece) => {
+                    self.taken.add(piece);
+                    None
+                }
+                None => Some(End::Failed("the system gives no more memory".to_owned())),
+            },
         }
     }
 
