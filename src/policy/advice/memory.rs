@@ -153,6 +153,10 @@ pub fn cache_type(advising: &mut Advising<'_, '_>, context: Option<u64>) -> [Adv
     let (Some(now), Some(eight), Some(subject)) = (now, eight, advising.subject.clone()) else {
         return [advising.unknown(name), advising.unknown(flash)];
     };
+    // What its cache takes is not known, and no saving of nought.
+    if now.need.kv.is_zero() {
+        return [advising.unknown(name), advising.unknown(flash)];
+    }
     let model = subject.model.short();
     let of = format!("{model} at {} tokens, {} against q8_0", now.settings.context, present.word());
     let saves = saving(&now, &eight, of);
