@@ -112,9 +112,10 @@ fn without_logins(value: &[u8]) -> Vec<u8> {
         if !kept.is_empty() {
             kept.push(b',');
         }
-        let has_login = word.contains(&b'@');
-        let scheme = word.windows(3).position(|three| three == b"://").filter(|_| has_login);
-        if let Some(at) = scheme {
+        // Behind the login it is no scheme.
+        let login = word.iter().rposition(|byte| *byte == b'@');
+        let scheme = word.windows(3).position(|three| three == b"://");
+        if let Some(at) = scheme.filter(|at| login.is_some_and(|login| *at < login)) {
             kept.extend_from_slice(&word[..at + 3]);
         }
         kept.extend_from_slice(without_login(word));
@@ -208,6 +209,12 @@ mod tests {
         assert_eq!(value("OLLAMA_ORIGINS"), Some("http://a,http://b"));
         assert_eq!(value("OLLAMA_NUM_PARALLEL"), Some("4[31m"));
         assert_eq!((value("PATH"), value("OLLAMA_DEBUG")), (None, None));
+    }
+
+    #[test]
+    fn a_scheme_behind_a_login_hides_it_too() {
+        let found = seen(&["OLLAMA_HOST=hunter2@://"]);
+        assert_eq!(found, [("OLLAMA_HOST".to_owned(), "://".to_owned())]);
     }
 
     proptest! {
