@@ -115,6 +115,7 @@ fn what_other_programs_hold_is_not_given_to_models_twice() {
         let sample = Arc::make_mut(scenery.snapshot.sample.as_mut().unwrap());
         sample.memory.as_mut().unwrap().available = available;
     };
+    scenery.snapshot.models.clear();
     give(&mut scenery, Bytes::gib(30));
     assert!(of(&scenery, "OLLAMA_MAX_LOADED_MODELS").is_so);
     give(&mut scenery, Bytes::gib(7));
