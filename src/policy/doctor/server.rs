@@ -272,7 +272,11 @@ fn second(scene: &Scene<'_>) -> Finding {
             let unit = plain_word(name).unwrap_or("ollama.service");
             format!("{systemctl} disable --now {unit}")
         }
-        _ => format!("kill {}   # the one that is not asked here", other.key.pid),
+        _ => {
+            let pids: Vec<String> = servers.iter().map(|one| one.key.pid.to_string()).collect();
+            let whose = format!("ps -o pid,user,args -p {}", pids.join(","));
+            format!("{whose}   # then end the one nobody wants, as it was started")
+        }
     });
     check
         .warning(format!("{} servers run: {}", servers.len(), named.join(", ")))
