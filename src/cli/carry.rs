@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::value::span_from_text;
 use crate::domain::event::EventBody;
 use crate::domain::plan::{RunningPlan, Verdict};
+use crate::domain::time::Exactly;
 use crate::domain::{Bytes, ModelName, ModelState, Moment, Outcome, Plan, Snapshot};
 use crate::engine::link::{Command, PlanRequest, Reply};
 
@@ -208,7 +209,7 @@ impl Carrying<'_> {
     fn out_of_time(&self, plan: &Plan, ended: usize) -> String {
         let step = plan.steps.get(ended).map(|step| &step.action);
         let under_way = step.map(|action| format!("{} {}", action.verb(), action.subject()));
-        let waited = text::seconds(self.terms.wait.unwrap_or_default());
+        let waited = Exactly(self.terms.wait.unwrap_or_default());
         let rest = match self.engine.is_own {
             true => "what was asked of the model server stands, nothing more is begun",
             false => "it goes on in the plimsoll that acts on this machine",

@@ -244,7 +244,7 @@ pub(super) fn sweep(
     retention: Retention,
     now: Wall,
 ) -> rusqlite::Result<()> {
-    let age = super::retention::DAY.saturating_mul(retention.days);
+    let age = crate::domain::time::DAY.saturating_mul(retention.days);
     let Ok(oldest) = now.checked_sub(age) else { return Ok(()) };
     let minutes = "DELETE FROM minutes WHERE minute < ?1";
     transaction.execute(minutes, [Minute::number_at(oldest)])?;

@@ -216,7 +216,7 @@ pub(super) fn sweep(
 ) -> rusqlite::Result<()> {
     let days = [(&FORECASTS, retention.days), (&LOADS, retention.days.max(LOADS_KEPT_DAYS))];
     for (Table { name, age, .. }, days) in days {
-        let Ok(oldest) = now.checked_sub(super::retention::DAY.saturating_mul(days)) else {
+        let Ok(oldest) = now.checked_sub(crate::domain::time::DAY.saturating_mul(days)) else {
             continue;
         };
         let sql = format!("DELETE FROM {name} WHERE {age} < ?1");

@@ -51,7 +51,12 @@ pub fn context(advising: &mut Advising<'_, '_>) -> (Advice, Option<u64>) {
     );
     let mut advice = advising.on_server(name, Some(context.to_string()), reason);
     let of = format!("{model}, {present} tokens against {context}");
-    advice.saves = less.and_then(|less| saving(&subject.fit, &less, of));
+    match subject.fit.has_own_context() {
+        // Its parameter goes before the server's setting, which changes nothing.
+        true => advice.reason.push_str("; its own num_ctx goes before this"),
+        false if advice.is_so => {}
+        false => advice.saves = less.and_then(|less| saving(&subject.fit, &less, of)),
+    }
     (advice, Some(context))
 }
 
