@@ -8,7 +8,7 @@ use crate::domain::pattern::matches;
 use crate::domain::sample::{Paging, Pressure, Sample};
 use crate::domain::snapshot::{Mode, RuntimeState};
 use crate::domain::text::clean;
-use crate::domain::{Bytes, Moment, Monotonic, Snapshot};
+use crate::domain::{Bytes, Level, Moment, Monotonic, Snapshot};
 use crate::forecast::series::{Count, LevelTimes, Series, Stalls};
 
 use super::measurement::{
@@ -23,6 +23,8 @@ const SHORTEST_GAP: Duration = Duration::from_secs(15);
 
 pub struct Collected {
     gap: Duration,
+    /// So long after the first look a level of normal says nothing.
+    unsettled: Duration,
     patterns: Vec<String>,
     first: Option<Moment>,
     last: Option<Moment>,
@@ -51,11 +53,13 @@ struct Followed {
 }
 
 impl Collected {
-    /// `interval`: how often it is looked, as far as that is known.
-    pub fn new(patterns: &[String], interval: Duration) -> Collected {
+    /// `interval`: how often it is looked, as far as that is known; `unsettled`:
+    /// how long an engine that has only begun cannot tell the level.
+    pub fn new(patterns: &[String], interval: Duration, unsettled: Duration) -> Collected {
         let gap = gap(interval);
         Collected {
             gap,
+            unsettled,
             patterns: patterns.to_vec(),
             first: None,
             last: None,
@@ -89,7 +93,7 @@ impl Collected {
 
     /// The most that was used so far.
     pub fn peak(&self) -> Option<Bytes> {
-        self.used.figures().map(|figures| figures.peak)
+        self.used.peak()
     }
 
     /// A snapshot with a sample that is new; any other tells nothing.
@@ -110,7 +114,7 @@ impl Collected {
         self.available.look(at, memory.map(|memory| memory.available));
         self.swap.look(at, sample.swap.as_ref().ok().map(|swap| swap.used));
         self.models.look(at, models(snapshot));
-        self.levels.look(at, snapshot.level.level);
+        self.levels.look(at, self.level(at, snapshot.level.level));
         let (some, full) = stalled(sample);
         self.some.look(at, some);
         self.full.look(at, full);
@@ -120,6 +124,13 @@ impl Collected {
         if self.machine.as_ref().is_none_or(|machine| machine.memory_bytes.is_none()) {
             self.machine = Some(machine(snapshot, sample));
         }
+    }
+
+    /// A level that was entered is one; normal may only mean that none could
+    /// be entered yet.
+    fn level(&self, at: Monotonic, level: Level) -> Option<Level> {
+        let since = self.first.map_or(Duration::ZERO, |first| at.since(first.mono));
+        (level != Level::Normal || since >= self.unsettled).then_some(level)
     }
 
     fn look_at_components(&mut self, at: Monotonic, snapshot: &Snapshot) {
@@ -205,7 +216,7 @@ impl Collected {
         Some(Stalled {
             some_seconds: self.some.total()?.as_secs_f64(),
             full_seconds: self.full.total().map(|total| total.as_secs_f64()),
-            longest_seconds: self.some.longest()?.as_secs_f64(),
+            longest_seconds: self.some.longest().map(|longest| longest.as_secs_f64()),
         })
     }
 

@@ -74,7 +74,7 @@ impl Measured {
 
     /// The most that was seen so far.
     pub fn peak(&self) -> Option<Bytes> {
-        self.series.figures().map(|figures| figures.peak)
+        self.series.peak()
     }
 
     /// Some process that was started here may have ended. Loses no end when

@@ -298,7 +298,7 @@ fn machine(compared: &mut Vec<Compared>, (before, after): (&Measurement, &Measur
         push(figure, Unit::Seconds, &|one| one.levels.map(|levels| levels.of(level)));
     }
     push("stalled", Unit::Seconds, &|one| one.stall.map(|stall| stall.some_seconds));
-    push("longest stall", Unit::Seconds, &|one| one.stall.map(|stall| stall.longest_seconds));
+    push("longest stall", Unit::Seconds, &|one| one.stall.and_then(|stall| stall.longest_seconds));
     push("oom kills", Unit::Count, &|one| one.oom_kills.map(|kills| kills as f64));
 }
 

@@ -341,7 +341,9 @@ impl Target {
                 Holding::Peak.of(swap).map(exactly)
             }
             OfMachine::Stall => stall.map(|stall| exactly(micros(stall.some_seconds))),
-            OfMachine::LongestStall => stall.map(|stall| exactly(micros(stall.longest_seconds))),
+            OfMachine::LongestStall => {
+                stall.and_then(|stall| stall.longest_seconds).map(|span| exactly(micros(span)))
+            }
             OfMachine::OomKills => {
                 measurement.oom_kills.and_then(|kills| i64::try_from(kills).ok()).map(exactly)
             }

@@ -149,7 +149,7 @@ fn levels(measurement: &Measurement) -> String {
     let told: Vec<String> = Level::ALL
         .into_iter()
         .map(at)
-        .chain([("nobody looked", levels.unseen_seconds)])
+        .chain([("unknown", levels.unseen_seconds)])
         .filter(|(_, lasted)| *lasted > 0.0)
         .map(|(word, lasted)| format!("{word} {}", seconds(duration(lasted))))
         .collect();
@@ -161,11 +161,12 @@ fn stalls(measurement: &Measurement) -> String {
         return "unknown: this system does not count them".to_owned();
     };
     let full = stall.full_seconds.map(|full| format!(", all tasks {}", seconds(duration(full))));
+    let longest = stall.longest_seconds.map(|longest| seconds(duration(longest)));
     format!(
         "some task waited for memory for {}{}; longest {}",
         seconds(duration(stall.some_seconds)),
         full.unwrap_or_default(),
-        seconds(duration(stall.longest_seconds)),
+        longest.as_deref().unwrap_or("unknown"),
     )
 }
 
