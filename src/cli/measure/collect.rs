@@ -8,7 +8,9 @@ use crate::domain::pattern::matches;
 use crate::domain::sample::{Paging, Pressure, Sample};
 use crate::domain::snapshot::{Mode, RuntimeState};
 use crate::domain::text::clean;
-use crate::domain::{Bytes, Level, Moment, Monotonic, Snapshot};
+use crate::domain::{
+    Bytes, Component, ComponentKind, Level, Moment, Monotonic, ProcessKey, Snapshot,
+};
 use crate::forecast::series::{Count, LevelTimes, Series, Stalls};
 
 use super::measurement::{
@@ -36,7 +38,7 @@ pub struct Collected {
     available: Series,
     swap: Series,
     models: Series,
-    components: BTreeMap<String, Followed>,
+    components: BTreeMap<Life, Followed>,
     left_out: u64,
     levels: LevelTimes,
     some: Stalls,
@@ -44,7 +46,29 @@ pub struct Collected {
     oom_kills: Count,
 }
 
+/// Who stays the same while it is followed. Of equal names one has a plain id
+/// and which one that is changes: there it is the process.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Life {
+    Process(ProcessKey),
+    /// A model has another process each time it is loaded.
+    Named(String),
+}
+
+impl Life {
+    fn of(component: &Component) -> Life {
+        use ComponentKind::{Container, Model, Service};
+        let is_named = matches!(component.kind, Model | Container | Service);
+        match component.process.filter(|_| !is_named) {
+            Some(process) => Life::Process(process),
+            None => Life::Named(component.id.clone()),
+        }
+    }
+}
+
 struct Followed {
+    /// No other one's, also once it is gone.
+    id: String,
     name: String,
     component: String,
     source: String,
@@ -143,21 +167,15 @@ impl Collected {
             if !self.patterns.iter().any(is_match) {
                 continue;
             }
-            if !self.components.contains_key(&component.id)
-                && self.components.len() >= MOST_COMPONENTS
-            {
-                left_out += 1;
-                continue;
+            let life = Life::of(component);
+            if !self.components.contains_key(&life) {
+                if self.components.len() >= MOST_COMPONENTS {
+                    left_out += 1;
+                    continue;
+                }
+                self.components.insert(life.clone(), self.begun(component));
             }
-            let gap = self.gap;
-            let followed =
-                self.components.entry(component.id.clone()).or_insert_with(|| Followed {
-                    name: clean(&component.name),
-                    component: component.kind.word().to_owned(),
-                    source: String::new(),
-                    is_there: true,
-                    series: Series::new(gap),
-                });
+            let Some(followed) = self.components.get_mut(&life) else { continue };
             followed.is_there = true;
             if let Some(footprint) = component.footprint {
                 followed.source = footprint.source.word().to_owned();
@@ -169,13 +187,31 @@ impl Collected {
         gone.for_each(|one| one.series.look(at, None));
     }
 
+    fn begun(&self, component: &Component) -> Followed {
+        let id = clean(&component.id);
+        let is_taken = self.components.values().any(|one| one.id == id);
+        let id = match component.process.filter(|_| is_taken) {
+            // As the list of components tells repeated names apart.
+            Some(process) => format!("{id}#{}", process.pid),
+            None => id,
+        };
+        Followed {
+            id,
+            name: clean(&component.name),
+            component: component.kind.word().to_owned(),
+            source: String::new(),
+            is_there: true,
+            series: Series::new(self.gap),
+        }
+    }
+
     /// `None`: nothing was seen at all.
     pub fn measurement(&self, ended_by: EndedBy) -> Option<Measurement> {
         let (first, last) = (self.first?, self.last?);
         let measures = |series: &Series| Measures::of(series, first.mono);
-        let components = self.components.iter().filter_map(|(id, one)| {
+        let components = self.components.values().filter_map(|one| {
             Some(ComponentMeasures {
-                id: clean(id),
+                id: one.id.clone(),
                 name: one.name.clone(),
                 component: one.component.clone(),
                 source: one.source.clone(),
@@ -183,6 +219,8 @@ impl Collected {
                 measures: measures(&one.series)?,
             })
         });
+        let mut components: Vec<ComponentMeasures> = components.collect();
+        components.sort_by(|a, b| a.id.cmp(&b.id));
         Some(Measurement {
             schema_version: SCHEMA_VERSION,
             kind: Measurement::kind(),
@@ -201,7 +239,7 @@ impl Collected {
             },
             models: measures(&self.models),
             patterns: self.patterns.iter().map(|pattern| clean(pattern)).collect(),
-            components: components.collect(),
+            components,
             components_left_out: self.left_out,
             levels: self.levels.times().map(Levels::new),
             stall: self.stall(),
@@ -271,3 +309,6 @@ fn machine(snapshot: &Snapshot, sample: &Sample) -> Machine {
         .to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;
