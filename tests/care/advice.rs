@@ -1,6 +1,8 @@
 //! Advice over made machines: what is advised, what is right already, and that
 //! no text from outside comes back as a value.
 
+use std::sync::Arc;
+
 use plimsoll::domain::finding::{Advice, SettingKind};
 use plimsoll::domain::sample::Gpu;
 use plimsoll::domain::{Bytes, Fit, FitQuestion, KvType};
@@ -111,6 +113,21 @@ fn a_context_that_does_not_fit_is_shortened_and_one_that_does_is_left() {
         assert_eq!((advice.is_so, saves(&advice)), (set == "4096", None));
         assert!(advice.reason.contains("num_ctx"), "{advice:?}");
     }
+}
+
+#[test]
+fn what_other_programs_hold_is_not_given_to_models_twice() {
+    // 5 and 5 GiB with their caches, of 10 that an empty machine would give.
+    let mut scenery = with_models(&[("a:1b", 1), ("b:1b", 1)]);
+    let give = |scenery: &mut Scenery, available| {
+        let sample = Arc::make_mut(scenery.snapshot.sample.as_mut().unwrap());
+        sample.memory.as_mut().unwrap().available = available;
+    };
+    scenery.snapshot.models.clear();
+    give(&mut scenery, Bytes::gib(30));
+    assert!(of(&scenery, "OLLAMA_MAX_LOADED_MODELS").is_so);
+    give(&mut scenery, Bytes::gib(7));
+    assert_eq!(of(&scenery, "OLLAMA_MAX_LOADED_MODELS").value.as_deref(), Some("1"));
 }
 
 #[test]

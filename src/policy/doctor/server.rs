@@ -269,16 +269,22 @@ fn second(scene: &Scene<'_>) -> Finding {
     }
     let named: Vec<String> =
         servers.iter().map(|one| format!("pid {} ({})", one.key.pid, housed(one))).collect();
+    // Only where it is known which one is asked can another be named.
     let own = scene.survey.server().map(|server| server.key);
-    let other = servers.iter().find(|server| Some(server.key) != own);
-    let mend = other.map_or_else(String::new, |other| match &other.housing {
-        Ok(Housing::Unit { name, is_user }) => {
-            let systemctl = if *is_user { "systemctl --user" } else { "sudo systemctl" };
-            let unit = plain_word(name).unwrap_or("ollama.service");
-            format!("{systemctl} disable --now {unit}")
-        }
-        _ => format!("kill {}   # the one that is not asked here", other.key.pid),
+    let other = own.and_then(|own| servers.iter().find(|server| server.key != own));
+    let unit = other.and_then(|other| match &other.housing {
+        Ok(Housing::Unit { name, is_user }) => Some((plain_word(name)?, *is_user)),
+        _ => None,
     });
+    let mend = match unit {
+        Some((unit, true)) => format!("systemctl --user disable --now {unit}"),
+        Some((unit, false)) => format!("sudo systemctl disable --now {unit}"),
+        None => {
+            let pids: Vec<String> = servers.iter().map(|one| one.key.pid.to_string()).collect();
+            let whose = format!("ps -o pid,user,args -p {}", pids.join(","));
+            format!("{whose}   # then end the one nobody wants, as it was started")
+        }
+    };
     check
         .warning(format!("{} servers run: {}", servers.len(), named.join(", ")))
         .why("each takes the memory for its own, and plimsoll asks only one of them")
