@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::engine::link::{Attention, Command, Link, Reply};
 
 use super::Context;
-use super::agree::{agreed_meanwhile, can_ask};
+use super::agree::can_ask;
 use super::engaged::{self, Engine, Errand};
 use super::exit::ExitCode;
 use super::facts::{columns, fact, write_json};
@@ -145,9 +145,10 @@ struct Request<'a> {
 
 impl Request<'_> {
     async fn carry_out(&self, out: &mut dyn Write) -> Result<ExitCode> {
-        let snapshot = self.engine.knows_who_works().await;
+        let snapshot = self.engine.begun().await;
         server_answers(&snapshot)?;
         let model = installed(&snapshot, &self.args.model)?.clone();
+        let snapshot = self.engine.knows_who_works().await;
         if model.is_cloud {
             bail!("{} runs elsewhere: nothing is loaded here", model.name);
         }
@@ -217,7 +218,7 @@ impl Request<'_> {
                 return refused;
             }
         };
-        if !is_meant && !agreed_meanwhile("Unload and load?", out).await? {
+        if !is_meant && !self.engine.agrees("Unload and load?", out).await? {
             return refused;
         }
         let awaited = Awaited { name: &fit.model, fit: Some(fit), since: self.engine.last_event() };
