@@ -42,6 +42,7 @@ mod report;
 pub mod service;
 mod signals;
 mod simulate;
+mod slips;
 mod standing;
 pub mod status;
 mod unload;
@@ -205,7 +206,11 @@ pub fn main() -> std::process::ExitCode {
         Err(error) => {
             // Help and version are not errors; a closed pipe is nobody's fault.
             let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
+            let (error, hint) = slips::clearer(error);
             error.print().ok();
+            if let Some(hint) = hint {
+                writeln!(io::stderr(), "hint: {hint}").ok();
+            }
             return code.into();
         }
     };

@@ -513,6 +513,31 @@ fn a_wrong_command_or_flag_names_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_line_that_cannot_be_read_names_the_way_out_alone() {
+    let home = Home::new();
+    for (arguments, words, not) in [
+        (&["help"][..], "plimsoll --help", "similar"),
+        (&["unlaod"], "'unload'", "'guard'"),
+        (&["unload"], "--all unloads", "similar"),
+        (&["keep", "tiny:1b", "366d"], "to 365d", "similar"),
+        (&["hint", "cache_mb", "--default", "--json"], "--default", "similar"),
+    ] {
+        let said = home.run(arguments);
+        assert!(said.code == 2 && said.err.contains(words), "{said:?}");
+        assert!(!said.err.contains(not), "{said:?}");
+    }
+}
+
+#[test]
+fn a_default_is_told_where_the_config_is_at_fault() {
+    let home = Home::new();
+    home.config(b"[hints]\ncache_mb = 1\n");
+    let said = home.run(&["hint", "cache_mb", "--default", "100"]);
+    assert_eq!((said.code, said.out.as_str()), (2, "100\n"), "{said:?}");
+    assert!(said.err.contains("[hints.normal]"), "{said:?}");
+}
+
+#[test]
 fn help_fits_a_terminal() {
     let home = Home::new();
     for command in ["unload", "keep", "pin", "priority", "cleanup", "completions"] {

@@ -103,7 +103,7 @@ pub fn keep(text: &str) -> Result<Keep, &'static str> {
     match span_from_text(text) {
         // Zero would unload it at once.
         Some(span) if span >= Duration::from_secs(1) => Ok(Keep::For(span)),
-        _ => Err("accepted are a span of time from 1s on, as in 10m or 1h, and forever"),
+        _ => Err("accepted are a span of time from 1s to 365d, as in 10m or 1h, and forever"),
     }
 }
 
@@ -168,6 +168,9 @@ impl Request<'_> {
         let fit = answered(answer(self.link, Command::Fit { question }).await?);
         // Where nobody can say whether it fits, nothing speaks against it.
         let fit = fit.ok();
+        if let Some(more) = fit.as_ref().and_then(|fit| text::beyond(fit, self.args.ctx)) {
+            writeln!(io::stderr(), "plimsoll: note: {name}: {more}")?;
+        }
         if let Some(fit) = fit.as_ref().filter(|_| self.args.force) {
             warn(fit)?;
         }
