@@ -1,6 +1,7 @@
 //! Starts and stops all parts in order. The only place that picks real,
 //! replayed or demo edges.
 
+mod errands;
 pub mod hands;
 mod hints_file;
 mod holder;
@@ -40,6 +41,7 @@ use crate::sense::{self, Sensors};
 use crate::simulation::{Scenario, SharedWorld, World};
 use crate::store::{Health, Restored, Retention, Store, StoreError};
 
+use errands::ErrandJournal;
 use hints_file::HintsFile;
 use holder::{Holding, Role};
 use keeper::{Keeper, Kept};
@@ -96,6 +98,8 @@ struct Terms {
     headless: bool,
     /// Sensors are read at least this often.
     at_least_every: Option<Duration>,
+    /// It lives for one errand: it tells of that, and not of itself.
+    for_errand: bool,
 }
 
 /// A grip on a running engine: our own, or that of another plimsoll.
@@ -237,7 +241,13 @@ pub async fn guard(
     source: &Source,
     at_least_every: Option<Duration>,
 ) -> Result<Running> {
-    start_on(config, source, Terms { headless: true, at_least_every }).await
+    start_on(config, source, Terms { headless: true, at_least_every, ..Terms::default() }).await
+}
+
+/// As [`start`], for one errand: what it does is told, and what follows from
+/// that, but not that it was there; what other programs are told stays.
+pub async fn start_for_errand(config: &LoadedConfig, source: &Source) -> Result<Running> {
+    start_on(config, source, Terms { for_errand: true, ..Terms::default() }).await
 }
 
 /// Starts an engine that only looks, or attaches to the one that acts on this
@@ -296,6 +306,10 @@ fn start_own(
         None => history(config, edges.mode, edges.clock.now(), health_sender),
         Some(_) => others_history(config, &edges),
     };
+    let journal = match terms.for_errand {
+        true => Box::new(ErrandJournal::new(journal)) as Box<dyn Journal>,
+        false => journal,
+    };
     let began = Began {
         regime: (settings.regime_for)(None),
         first_event: past.next_seq.max(1),
@@ -327,7 +341,8 @@ fn start_own(
     }
     tokio::spawn(pass_on_health(health, faults.clone()));
     let holds_machine = edges.mode == Mode::Live && holding.lock.is_some();
-    let hints = holds_machine.then(|| HintsFile::start(link.snapshots(), faults.clone()));
+    let hints = (holds_machine && !terms.for_errand)
+        .then(|| HintsFile::start(link.snapshots(), faults.clone()));
     let kept = Kept::new(holding.lock, holding.socket, (link.clone(), faults));
     let keeper = Keeper::start(kept, engine);
     let link: Arc<dyn Link> = match holding.observes {

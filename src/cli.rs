@@ -45,6 +45,7 @@ mod seen;
 pub mod service;
 mod signals;
 mod simulate;
+mod slips;
 mod standing;
 pub mod status;
 mod unload;
@@ -208,7 +209,11 @@ pub fn main() -> std::process::ExitCode {
         Err(error) => {
             // Help and version are not errors; a closed pipe is nobody's fault.
             let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
+            let (error, hint) = slips::clearer(error);
             error.print().ok();
+            if let Some(hint) = hint {
+                writeln!(io::stderr(), "hint: {hint}").ok();
+            }
             return code.into();
         }
     };

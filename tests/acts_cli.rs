@@ -96,6 +96,53 @@ fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_raw(child.id().try_into().unwrap()).unwrap(), signal).unwrap();
 }
 
+/// What the history tells of, without its times.
+fn told(home: &Home) -> Vec<(String, String)> {
+    let said = home.run(&["events", "--json"]);
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    let one = |event: &Value| {
+        let word = |key: &str| event[key].as_str().unwrap().to_owned();
+        (word("kind"), word("text"))
+    };
+    told["events"].as_array().unwrap().iter().map(one).collect()
+}
+
+#[test]
+fn a_command_tells_of_what_it_does_and_not_of_itself() {
+    let served = Served::new(Script::default());
+    assert_eq!(served.run(&["unload", "elephant", "--yes"]).code, 1);
+    assert_eq!(told(&served.home), []);
+    for arguments in [&["pin", "tiny:1b"][..], &["pin", "tiny:1b"], &["pin", "tiny:1b", "--off"]] {
+        assert_eq!(served.run(arguments).code, 0);
+    }
+    assert_eq!(served.run(&["priority", "tiny:1b", "low"]).code, 0);
+    let note = |text: &str| ("note".to_owned(), text.to_owned());
+    let chosen = [
+        note("note: model:tiny:1b pinned by you"),
+        note("note: model:tiny:1b unpinned by you"),
+        note("note: model:tiny:1b set to priority low by you"),
+    ];
+    assert_eq!(told(&served.home), chosen);
+    assert_eq!(served.run(&["unload", "tiny:1b", "--yes"]).code, 0);
+    let told = told(&served.home);
+    assert_eq!(told[..3], chosen);
+    let actions = told.iter().filter(|(kind, _)| kind == "action").count();
+    assert!(actions == 2 && told[3].0 == "action", "{told:?}");
+}
+
+#[test]
+fn a_cleanup_without_its_server_is_not_said_to_be_done() {
+    let home = Home::new();
+    for arguments in [&["cleanup", "--yes"][..], &["cleanup", "--yes", "--json"]] {
+        let mut command = home.command(arguments);
+        command.env("OLLAMA_HOST", "http://127.0.0.1:1").env("NO_PROXY", "*");
+        let said = shell::said(command);
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
+        assert!(said.err.contains("does not answer"), "{said:?}");
+    }
+    assert_eq!(told(&home), []);
+}
+
 // -------------------------------------------------------------------- unload
 
 #[test]
@@ -163,6 +210,7 @@ fn without_a_word_nothing_is_done_and_it_ends_with_2() {
         (&["unload", "--all", "--wait", "soon"], "30s"),
         (&["cleanup", "--free", "much"], "GiB"),
         (&["cleanup", "--free", "0"], "nothing to free"),
+        (&["cleanup", "--free", "4"], "a size needs its unit"),
         (&["cleanup", "--to", "emergency"], "normal, warning, critical"),
         (&["cleanup", "--to", "normal", "--free", "1GiB"], "cannot be used with"),
         (&["cleanup", "--strength", "brute"], "light, aggressive, force"),
@@ -198,6 +246,27 @@ fn what_takes_longer_than_it_may_ends_with_1_and_is_named() {
     let reason = said["reason"].as_str().unwrap();
     assert!(reason.contains("not done within 1 s: unload tiny:1b is under way"), "{reason}");
     assert!(begun.elapsed() < Duration::from_secs(9));
+}
+
+#[test]
+fn an_unload_that_is_under_way_is_waited_for() {
+    let served = Served::new(Script { generate_ms: 3_000, ..Script::default() });
+    let mut guard = served.command(&["guard"]);
+    let mut guard = guard.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    guard.stderr.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+    let asking = served.busy("tiny:1b");
+    let before = served.posts().len();
+    let mut first = served.command(&["unload", "tiny:1b", "--yes", "--wait", "1m"]);
+    let first = first.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("it is asked", || served.posts().len() > before);
+    let said = served.run(&["unload", "tiny:1b", "--yes", "--wait", "1m"]);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    assert!(!served.loaded().contains(&"tiny:1b".to_owned()));
+    assert_eq!(served.posts().len(), before + 1, "it is asked once");
+    assert_eq!(first.wait_with_output().unwrap().status.code(), Some(0));
+    asking.join().unwrap();
+    signal(&guard, Signal::TERM);
+    guard.wait().unwrap();
 }
 
 #[test]
@@ -441,6 +510,31 @@ fn a_wrong_command_or_flag_names_the_one_that_was_meant() {
         let said = home.run(arguments);
         assert!(said.code == 2 && said.err.contains(meant), "{said:?}");
     }
+}
+
+#[test]
+fn a_line_that_cannot_be_read_names_the_way_out_alone() {
+    let home = Home::new();
+    for (arguments, words, not) in [
+        (&["help"][..], "plimsoll --help", "similar"),
+        (&["unlaod"], "'unload'", "'guard'"),
+        (&["unload"], "--all unloads", "similar"),
+        (&["keep", "tiny:1b", "366d"], "to 365d", "similar"),
+        (&["hint", "cache_mb", "--default", "--json"], "--default", "similar"),
+    ] {
+        let said = home.run(arguments);
+        assert!(said.code == 2 && said.err.contains(words), "{said:?}");
+        assert!(!said.err.contains(not), "{said:?}");
+    }
+}
+
+#[test]
+fn a_default_is_told_where_the_config_is_at_fault() {
+    let home = Home::new();
+    home.config(b"[hints]\ncache_mb = 1\n");
+    let said = home.run(&["hint", "cache_mb", "--default", "100"]);
+    assert_eq!((said.code, said.out.as_str()), (2, "100\n"), "{said:?}");
+    assert!(said.err.contains("[hints.normal]"), "{said:?}");
 }
 
 #[test]

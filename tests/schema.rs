@@ -195,7 +195,7 @@ fn the_demo_writes_what_the_schema_says() {
         ("recommend", &["recommend", "--json"]),
         ("doctor", &["doctor", "--json"]),
         ("advise", &["advise", "--json"]),
-        ("recommend", &["recommend", "--json", "--task", "nothing"]),
+        ("recommend", &["recommend", "--json", "--task", "vision"]),
         ("carried", &["unload", "--all", "--dry-run", "--json"]),
         ("carried", &["cleanup", "--dry-run", "--json"]),
         ("carried", &["cleanup", "--strength", "force", "--yes", "--json"]),

@@ -18,7 +18,7 @@ use crate::domain::time::Exactly;
 use crate::domain::{Bytes, ModelName, ModelState, Moment, Outcome, Plan, Snapshot};
 use crate::engine::link::{Command, PlanRequest, Reply};
 
-use super::agree::{agreed_meanwhile, can_ask};
+use super::agree::can_ask;
 use super::engaged::Engine;
 use super::exit::{ExitCode, WrongUsage};
 use super::facts::{fact, write_json};
@@ -57,6 +57,24 @@ impl Terms {
 
     pub const fn is_for_programs(&self) -> bool {
         self.json
+    }
+
+    pub const fn is_only_shown(&self) -> bool {
+        self.dry_run
+    }
+
+    /// Outcomes are waited for so long, and no longer.
+    pub const fn has_limit(&self) -> bool {
+        self.wait.is_some()
+    }
+
+    pub fn until(&self) -> Instant {
+        Instant::now() + self.wait.unwrap_or(NEVER).min(NEVER)
+    }
+
+    /// `within 30 s`
+    pub fn within(&self) -> String {
+        format!("within {}", Exactly(self.wait.unwrap_or_default()))
     }
 }
 
@@ -142,7 +160,7 @@ impl Carrying<'_> {
                 )
                 .into());
             }
-            if !agreed_meanwhile("Carry it out?", out).await? {
+            if !self.engine.agrees("Carry it out?", out).await? {
                 writeln!(out, "Nothing was changed.")?;
                 return Ok(ExitCode::Failed);
             }
@@ -190,7 +208,7 @@ impl Carrying<'_> {
     pub async fn carry_out(&self, plan: &Plan) -> Result<Carried> {
         let since = self.engine.last_event();
         let before = self.engine.now().plan.as_ref().map(|running| running.started);
-        let until = Instant::now() + self.terms.wait.unwrap_or(NEVER).min(NEVER);
+        let until = self.terms.until();
         self.engine.accepts(Command::CarryOut { plan: plan.clone() }).await?;
         let mut seen = None;
         let followed = timeout_at(until, self.follow((plan, before), &mut seen)).await;
@@ -209,13 +227,12 @@ impl Carrying<'_> {
     fn out_of_time(&self, plan: &Plan, ended: usize) -> String {
         let step = plan.steps.get(ended).map(|step| &step.action);
         let under_way = step.map(|action| format!("{} {}", action.verb(), action.subject()));
-        let waited = Exactly(self.terms.wait.unwrap_or_default());
         let rest = match self.engine.is_own {
             true => "what was asked of the model server stands, nothing more is begun",
             false => "it goes on in the plimsoll that acts on this machine",
         };
         let under_way = under_way.unwrap_or_else(|| "the plan".to_owned());
-        format!("not done within {waited}: {under_way} is under way; {rest}")
+        format!("not done {}: {under_way} is under way; {rest}", self.terms.within())
     }
 
     /// Until the engine has ended the plan. The last that was seen of it stays.

@@ -1,7 +1,8 @@
 //! What a command is carried out with: the engine that acts on this machine,
 //! or one of its own that lives until the command is done. A signal ends it.
 
-use std::io::{self, Write};
+use std::cell::Cell;
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::domain::{Activity, ModelView, Snapshot};
 use crate::engine::link::{Command, Link, Reply};
 
 use super::Context;
+use super::agree::agreed_meanwhile;
 use super::exit::{ExitCode, WrongUsage};
 use super::look::{answer, answers_something_else, heard_of_server};
 use super::signals::Endings;
@@ -28,6 +30,8 @@ pub struct Engine<'a> {
     pub link: &'a dyn Link,
     /// It began with this command and ends with it.
     pub is_own: bool,
+    /// A question waits for its answer: nothing was begun.
+    asks: &'a Cell<bool>,
 }
 
 /// What a command does with an engine.
@@ -66,8 +70,10 @@ async fn until_ended(
     out: &mut dyn Write,
 ) -> Result<ExitCode> {
     let mut endings = Endings::listen()?;
-    let running = assemble::start(config, &context.source).await?;
-    let engine = Engine { link: running.link.as_ref(), is_own: running.began().is_some() };
+    let running = assemble::start_for_errand(config, &context.source).await?;
+    let asks = Cell::new(false);
+    let is_own = running.began().is_some();
+    let engine = Engine { link: running.link.as_ref(), is_own, asks: &asks };
     let (cut, result) = tokio::select! {
         biased;
         code = endings.next() => (Some(code), Ok(code)),
@@ -81,17 +87,21 @@ async fn until_ended(
             tidied = errand.tidy_up(engine) => tidied?,
         }
     }
-    let is_own = engine.is_own;
     let result = result.map_err(|error| match running.ended() {
         Some(why) => error.context(why),
         None => error,
     });
     running.stop().await;
     if cut.is_some() {
-        let what = match is_own {
-            true => cut_off(errand),
-            false => "what was begun goes on, in the plimsoll that acts on this machine",
+        let what = match (asks.get(), is_own) {
+            (true, _) => "nothing was begun",
+            (false, true) => cut_off(errand),
+            (false, false) => "what was begun goes on, in the plimsoll that acts on this machine",
         };
+        if asks.get() && io::stderr().is_terminal() {
+            // The question still stands there.
+            writeln!(io::stderr())?;
+        }
         writeln!(io::stderr(), "plimsoll: ended: {what}")?;
     }
     result
@@ -128,6 +138,14 @@ impl Engine<'_> {
         let tells = snapshots.wait_for(|snapshot| snapshot.models.iter().all(is_told));
         drop(timeout(ACTIVITY, tells).await);
         self.now()
+    }
+
+    /// A person's word before something is begun.
+    pub async fn agrees(self, question: &str, out: &mut dyn Write) -> Result<bool> {
+        self.asks.set(true);
+        let is_agreed = agreed_meanwhile(question, out).await;
+        self.asks.set(false);
+        is_agreed
     }
 
     /// Has it take a command on.

@@ -2,6 +2,7 @@
 //! the `[hints]` of the config. It changes nothing.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -22,7 +23,9 @@ use super::look::{Glance, see};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The values are those of [hints.normal], [hints.warning] and so on in the config.
-The plimsoll that acts on this machine is asked; else it is looked once.
+The plimsoll that acts on this machine is asked; else it is looked once. A
+--default is printed also where nothing can be told: the fault stands on stderr
+and in the exit code, so `|| true` is wanted in a script that ends at any.
 
   plimsoll hint cache_mb --default 100     as in cache=$(plimsoll hint cache_mb)
   plimsoll hint                            all of them, as for a shell's eval
@@ -32,8 +35,9 @@ where there is no --default.")]
 pub struct Args {
     /// This value alone, bare; else all of them as KEY=VALUE, quoted for a shell
     key: Option<String>,
-    /// What to print where the config has no such key
-    #[arg(long, value_name = "VALUE", requires = "key", allow_hyphen_values = true)]
+    /// What to print where the config has no such key, or nothing can be told;
+    /// one that begins with a dash as --default=-x
+    #[arg(long, value_name = "VALUE", requires = "key", allow_negative_numbers = true)]
     default: Option<String>,
     /// For programs: one JSON object
     #[arg(long)]
@@ -64,16 +68,27 @@ struct OneJson<'a> {
 }
 
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
-    let config = context.config()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let snapshot = see(context, &config, &runtime, Glance::default())?;
-    runtime.shutdown_background();
+    let looked = look(context);
+    if let (Err(_), Some(default), false) = (&looked, &args.default, args.json) {
+        // It is wanted most where nothing can be told.
+        writeln!(out, "{default}")?;
+        out.flush()?;
+    }
+    let snapshot = looked?;
     let code = match &args.key {
         Some(key) => one(key, args, &snapshot, out)?,
         None => all(args, &snapshot, out)?,
     };
     out.flush()?;
     Ok(code)
+}
+
+fn look(context: &Context) -> Result<Arc<Snapshot>> {
+    let config = context.config()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let snapshot = see(context, &config, &runtime, Glance::default())?;
+    runtime.shutdown_background();
+    Ok(snapshot)
 }
 
 fn one(key: &str, args: &Args, snapshot: &Snapshot, out: &mut dyn Write) -> Result<ExitCode> {

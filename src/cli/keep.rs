@@ -20,7 +20,7 @@ use super::exit::ExitCode;
 use super::facts::{columns, fact, write_json};
 use super::fit::{installed, server_is_up};
 use super::load;
-use super::unload::listed;
+use super::unload::{is_known, listed};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -81,7 +81,9 @@ struct Keeping<'a> {
 
 impl Errand for Keeping<'_> {
     async fn carry_out(&self, engine: Engine<'_>, out: &mut dyn Write) -> Result<ExitCode> {
-        server_is_up(&*engine.begun().await)?;
+        let snapshot = engine.begun().await;
+        server_is_up(&snapshot)?;
+        is_known(&snapshot, &self.args.model)?;
         let (name, keep) = (ModelName::new(self.args.model.as_str()), self.args.keep);
         let snapshot = listed(engine, |snapshot| snapshot.model(&name).is_some()).await;
         if snapshot.model(&name).is_none() {

@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::engine::link::{Attention, Command, Link, Reply};
 
 use super::Context;
-use super::agree::{agreed_meanwhile, can_ask};
+use super::agree::can_ask;
 use super::engaged::{self, Engine, Errand};
 use super::exit::ExitCode;
 use super::facts::{columns, fact, write_json};
@@ -103,7 +103,7 @@ pub fn keep(text: &str) -> Result<Keep, &'static str> {
     match span_from_text(text) {
         // Zero would unload it at once.
         Some(span) if span >= Duration::from_secs(1) => Ok(Keep::For(span)),
-        _ => Err("accepted are a span of time from 1s on, as in 10m or 1h, and forever"),
+        _ => Err("accepted are a span of time from 1s to 365d, as in 10m or 1h, and forever"),
     }
 }
 
@@ -145,9 +145,10 @@ struct Request<'a> {
 
 impl Request<'_> {
     async fn carry_out(&self, out: &mut dyn Write) -> Result<ExitCode> {
-        let snapshot = self.engine.knows_who_works().await;
+        let snapshot = self.engine.begun().await;
         server_answers(&snapshot)?;
         let model = installed(&snapshot, &self.args.model)?.clone();
+        let snapshot = self.engine.knows_who_works().await;
         if model.is_cloud {
             bail!("{} runs elsewhere: nothing is loaded here", model.name);
         }
@@ -167,6 +168,9 @@ impl Request<'_> {
         let fit = answered(answer(self.link, Command::Fit { question }).await?);
         // Where nobody can say whether it fits, nothing speaks against it.
         let fit = fit.ok();
+        if let Some(more) = fit.as_ref().and_then(|fit| text::beyond(fit, self.args.ctx)) {
+            writeln!(io::stderr(), "plimsoll: note: {name}: {more}")?;
+        }
         if let Some(fit) = fit.as_ref().filter(|_| self.args.force) {
             warn(fit)?;
         }
@@ -217,7 +221,7 @@ impl Request<'_> {
                 return refused;
             }
         };
-        if !is_meant && !agreed_meanwhile("Unload and load?", out).await? {
+        if !is_meant && !self.engine.agrees("Unload and load?", out).await? {
             return refused;
         }
         let awaited = Awaited { name: &fit.model, fit: Some(fit), since: self.engine.last_event() };

@@ -1,6 +1,7 @@
 //! `plimsoll recommend`: which installed model to load now, by kind of task
 //! and how demanding it is. It changes nothing.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -8,17 +9,18 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::domain::fit::{Complexity, Fits, Named, Recommendation};
+use crate::domain::text::clean;
 use crate::domain::{FitQuestion, Snapshot};
 use crate::engine::link::Attention;
-use crate::policy::recommend::{Tastes, Wanted, recommend};
+use crate::policy::recommend::{Tastes, Wanted, known_tags, recommend};
 
 use super::Context;
 use super::document::Document;
-use super::exit::ExitCode;
+use super::exit::{ExitCode, UnknownWord};
 use super::facts::{columns, lines, write_json};
 use super::fit::{judge_all, server_answers};
 use super::look::{Glance, Looking};
-use super::names::one_of;
+use super::names::{one_of, unknown};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -30,7 +32,7 @@ do, as `vision` or `tools`.
   plimsoll recommend --task coding --complexity high    one line
   plimsoll recommend --task general --json              one JSON object
 
-Exit codes: 0 done; 1 failed; 2 usage or config.")]
+Exit codes: 0 done; 1 failed; 2 usage or config, and no such tag.")]
 pub struct Args {
     /// For this kind of task only
     #[arg(long, value_name = "TAG")]
@@ -64,6 +66,9 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     let fits = judge_all(&mut looking, FitQuestion::plain)?;
     drop(looking);
     runtime.shutdown_background();
+    if let Some(tag) = &args.task {
+        is_known(tag, &known_tags(&config.tastes(), &snapshot.installed.value))?;
+    }
     let rows = rows(args, &config.tastes(), &fits, &snapshot);
     match args.json {
         true => json(&rows, out)?,
@@ -71,6 +76,16 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     }
     out.flush()?;
     Ok(ExitCode::Done)
+}
+
+fn is_known(tag: &str, known: &BTreeSet<String>) -> Result<()> {
+    if known.contains(&tag.to_lowercase()) {
+        return Ok(());
+    }
+    let lists = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let lists = format!("there are {}", clean(&lists));
+    let told = unknown(tag, "no tag here", known.iter().map(String::as_str), &lists);
+    Err(UnknownWord(told).into())
 }
 
 fn rows(args: &Args, tastes: &Tastes, fits: &Fits, snapshot: &Snapshot) -> Vec<Row> {

@@ -5,14 +5,17 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
-use tokio::time::timeout;
+use anyhow::{Context as _, Result, bail};
+use tokio::time::{timeout, timeout_at};
 
-use crate::domain::{ModelName, ModelState, ModelView, Snapshot};
+use crate::domain::event::EventBody;
+use crate::domain::plan::Verdict;
+use crate::domain::text::clean;
+use crate::domain::{Action, ModelName, ModelState, ModelView, Snapshot};
 use crate::engine::link::PlanRequest;
 
 use super::Context;
-use super::carry::{Carrying, Terms, drafted};
+use super::carry::{Carrying, Terms, drafted, why};
 use super::engaged::{self, Engine, Errand};
 use super::exit::ExitCode;
 use super::facts::{columns, fact};
@@ -24,9 +27,10 @@ const LISTING: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The plan is shown first and, on a terminal, asked about; without one --yes is
-needed. A busy model goes when its generation ends: that is said and ends with
-1, unless --wait covers it. --all leaves out what is pinned. Ctrl-C begins
-nothing more.
+needed. A busy model goes when its generation ends. That is waited for 15 s, with
+--wait as long as that; what is busy then is said and ends with 1. A model that
+is unloading already is waited for. --all leaves out what is pinned. Ctrl-C
+begins nothing more.
 
   plimsoll unload llama3.2:3b --yes            one, by a script
   plimsoll unload --all --wait 2m --yes        all, and wait for busy ones too
@@ -35,7 +39,7 @@ nothing more.
 Exit codes: 0 unloaded, or not loaded; 1 failed, stuck, still generating or not
 in time, 2 usage or config, 130 SIGINT, 143 SIGTERM.")]
 pub struct Args {
-    /// The models
+    /// The models; or --all
     #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
     models: Vec<String>,
     /// Every model of this machine but what is pinned
@@ -57,8 +61,13 @@ struct Unload<'a> {
 
 impl Errand for Unload<'_> {
     async fn carry_out(&self, engine: Engine<'_>, out: &mut dyn Write) -> Result<ExitCode> {
-        let snapshot = engine.knows_who_works().await;
+        let snapshot = engine.begun().await;
         server_is_up(&snapshot)?;
+        // Nothing comes later that would tell of such a name.
+        for name in &self.args.models {
+            is_known(&snapshot, name)?;
+        }
+        engine.knows_who_works().await;
         let request = match self.args.all {
             true => {
                 listed(engine, |snapshot| !snapshot.models.is_empty()).await;
@@ -82,12 +91,15 @@ impl Unload<'_> {
         let are_loaded =
             |snapshot: &Snapshot| names.iter().all(|name| snapshot.model(name).is_some());
         let snapshot = listed(engine, are_loaded).await;
-        let mut loaded = Vec::new();
+        let (mut loaded, mut leaving) = (Vec::new(), Vec::new());
         for (name, typed) in names.iter().zip(&self.args.models) {
             match snapshot.model(name) {
                 Some(view) => {
                     may_be_asked(view)?;
-                    loaded.push(name.clone());
+                    match view.state {
+                        ModelState::Unloading { .. } => leaving.push(name),
+                        _ => loaded.push(name.clone()),
+                    }
                 }
                 None => {
                     let model = installed(&snapshot, typed)?;
@@ -98,7 +110,75 @@ impl Unload<'_> {
                 }
             }
         }
+        for name in leaving {
+            self.leaves(name, engine, out).await?;
+        }
         Ok(loaded)
+    }
+
+    /// Somebody has asked it already: what comes of that is waited for.
+    async fn leaves(
+        &self,
+        name: &ModelName,
+        engine: Engine<'_>,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let terms = &self.args.terms;
+        let line = match terms.is_only_shown() {
+            true => format!("{name} is unloading already"),
+            false => {
+                self.wait_for(name, engine).await?;
+                format!("{name} was unloading already, and has left")
+            }
+        };
+        match terms.is_for_programs() {
+            true => Ok(()),
+            false => Ok(fact(out, ("done", &line), self.columns)?),
+        }
+    }
+
+    async fn wait_for(&self, name: &ModelName, engine: Engine<'_>) -> Result<()> {
+        let terms = &self.args.terms;
+        let (since, mut snapshots) = (engine.last_event(), engine.link.snapshots());
+        let is_over = |snapshot: &Arc<Snapshot>| {
+            let is_leaving = how_it_is(snapshot, name)
+                .is_some_and(|state| matches!(state, ModelState::Unloading { .. }));
+            // With --wait what still generates then is waited for too.
+            !is_leaving || (!terms.has_limit() && still_generates(snapshot, name, since))
+        };
+        let ended = timeout_at(terms.until(), snapshots.wait_for(is_over)).await;
+        let Ok(ended) = ended else {
+            bail!("not done {}: unload {name} is under way, and goes on", terms.within());
+        };
+        let snapshot = Arc::clone(&*ended.context("wait for the outcome")?);
+        let failed = match how_it_is(&snapshot, name) {
+            None | Some(ModelState::Gone { .. } | ModelState::Unconfirmed { .. }) => return Ok(()),
+            Some(ModelState::Stuck { .. }) => why(&Verdict::Stuck),
+            Some(ModelState::Unloading { .. }) => why(&Verdict::StillGenerating),
+            Some(_) => "it was used again meanwhile, and stays".to_owned(),
+        };
+        bail!("unload {}: {failed}", clean(name.short()))
+    }
+}
+
+fn how_it_is<'a>(snapshot: &'a Snapshot, name: &ModelName) -> Option<&'a ModelState> {
+    snapshot.model(name).map(|view| &view.state)
+}
+
+/// That is what an unload of it has ended with.
+fn still_generates(snapshot: &Snapshot, name: &ModelName, since: u64) -> bool {
+    snapshot.events.value.iter().filter(|event| event.seq > since).any(|event| {
+        matches!(&event.body, EventBody::ActionEnded { outcome, .. }
+            if outcome.result == Verdict::StillGenerating
+                && matches!(&outcome.action, Action::Unload { model } if model == name))
+    })
+}
+
+/// It is loaded or installed, or an error that names the nearest.
+pub fn is_known(snapshot: &Snapshot, name: &str) -> Result<()> {
+    match snapshot.model(&ModelName::new(name)) {
+        Some(_) => Ok(()),
+        None => installed(snapshot, name).map(drop),
     }
 }
 
@@ -118,7 +198,6 @@ fn may_be_asked(view: &ModelView) -> Result<()> {
     }
     match view.state {
         ModelState::Loading { .. } => bail!("{name} is loading; unloading waits for no load"),
-        ModelState::Unloading { .. } => bail!("{name} is unloading already"),
         _ => Ok(()),
     }
 }

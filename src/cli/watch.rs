@@ -11,6 +11,7 @@ use anyhow::Result;
 use tokio::time::Instant;
 
 use crate::config::LoadedConfig;
+use crate::domain::level::Headroom;
 use crate::domain::{Level, Snapshot};
 use crate::engine::link::Attention;
 
@@ -73,7 +74,11 @@ async fn watch(
             let seen = sample.at.since(*first.get_or_insert(sample.at));
             let is_settled = seen >= following.unsettled();
             let is_over = is_reached(args.until, snapshot.level.level, is_settled);
-            if due.is_due(Told::of(&snapshot, args.component.as_deref()), is_over) {
+            // A mark is passed and its level not entered yet: neither is told.
+            let is_torn = matches!(&snapshot.headroom,
+                Headroom::Known { bytes, .. } if bytes.is_zero());
+            let is_tellable = is_settled || is_over || !is_torn;
+            if is_tellable && due.is_due(Told::of(&snapshot, args.component.as_deref()), is_over) {
                 let (events, _) = following.news(&snapshot);
                 match args.json {
                     true => line::json(&snapshot, (args.component.as_deref(), &events), out)?,

@@ -95,6 +95,11 @@ impl Layer<'_> {
                 }
             } else {
                 let meant = key::nearest(&path).map(|meant| format!("did you mean `{meant}`?"));
+                let is_hint = path.starts_with("hints.");
+                let meant = meant.or_else(|| {
+                    is_hint
+                        .then(|| "what others are told stands in [hints.normal] and so on".into())
+                });
                 self.faults.push(KeyFault::new(origin, path, "is no setting").hinting(meant));
             }
         }

@@ -132,6 +132,9 @@ impl fmt::Display for Keep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Keep::Default => f.pad("as the server says"),
+            Keep::For(span) if span.as_secs() > 86_400 && span.as_secs() % 86_400 == 0 => {
+                f.pad(&format!("{} d", span.as_secs() / 86_400))
+            }
             Keep::For(span) if span.as_secs() % 3600 == 0 => {
                 f.pad(&format!("{} h", span.as_secs() / 3600))
             }

@@ -119,6 +119,9 @@ pub struct State {
     policy_view: Option<Arc<PolicyView>>,
     movers: Movers,
     pace: Option<Pace>,
+    /// Since when samples are wanted at this pace or a slower one: silence
+    /// before that was as it should be.
+    paced: Monotonic,
     sequence: u64,
     effects: Vec<Effect>,
     is_dirty: bool,
@@ -165,6 +168,7 @@ impl State {
             policy_view: None,
             movers: Movers::default(),
             pace: None,
+            paced: now.mono,
             sequence: 0,
             effects: Vec::new(),
             is_dirty: true,
@@ -212,7 +216,7 @@ impl State {
 
     /// When `Input::Woke` is wanted at the latest, if nothing else comes.
     pub fn next_wake(&self) -> Monotonic {
-        let hung = self.readings.last_at().plus(self.patience());
+        let hung = self.awaited_since().plus(self.patience());
         let hung = if hung > self.now.mono { hung } else { self.now.mono.plus(self.patience()) };
         let others = [self.actions.next_deadline(), self.wake_for_poll()];
         others.into_iter().flatten().fold(hung, Monotonic::min)
@@ -223,16 +227,21 @@ impl State {
         self.view()
     }
 
+    /// By the pace that sensors were told, not by one they have yet to hear of.
     fn patience(&self) -> Duration {
-        (self.interval() * HUNG_AFTER_INTERVALS).max(Duration::from_secs(2))
+        let interval = self.pace.as_ref().map_or_else(|| self.interval(), |pace| pace.interval);
+        (interval * HUNG_AFTER_INTERVALS).max(Duration::from_secs(2))
+    }
+
+    fn awaited_since(&self) -> Monotonic {
+        self.readings.last_at().max(self.paced)
     }
 
     fn meet_deadlines(&mut self) {
         self.meet_action_deadlines();
-        let silent = self.now.mono.since(self.readings.last_at());
-        if silent >= self.patience() {
-            let span = crate::domain::time::Span(silent);
-            self.notice("sensors", format!("no sample for {span}: a sensor hangs"));
+        if self.now.mono.since(self.awaited_since()) >= self.patience() {
+            let silent = self.now.mono.since(self.readings.last_at()).as_secs();
+            self.notice("sensors", format!("no sample for {silent} s: a sensor hangs"));
         }
     }
 
@@ -268,6 +277,9 @@ impl State {
                 named: Arc::clone(&self.named),
             },
         };
+        if self.pace.as_ref().is_some_and(|told| pace.interval < told.interval) {
+            self.paced = self.now.mono;
+        }
         if self.pace.as_ref() != Some(&pace) {
             self.pace = Some(pace.clone());
             self.effects.push(Effect::Pace(pace));

@@ -51,6 +51,15 @@ impl Tastes {
     }
 }
 
+/// What servers are known to say that a model can do.
+const ABILITIES: [&str; 6] = ["completion", "embedding", "insert", "thinking", "tools", "vision"];
+
+/// Every tag that means something here.
+pub fn known_tags(tastes: &Tastes, installed: &[InstalledModel]) -> BTreeSet<String> {
+    let said = installed.iter().flat_map(|model| model.capabilities.iter().cloned());
+    tastes.all_tags().into_iter().chain(ABILITIES.map(str::to_owned)).chain(said).collect()
+}
+
 /// What for. Nothing said: anything that writes text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {

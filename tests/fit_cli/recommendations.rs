@@ -14,6 +14,11 @@ fn the_best_of_each_kind_is_named_a_line_each() {
     let only = machine.run(&["recommend", "--task", "coding", "--complexity", "low"]);
     assert!(only.out.starts_with("coding  low  mini-coder:3b would fit, "), "{only:?}");
     assert_eq!(only.out.lines().count(), 1);
+    let unknown = machine.run(&["recommend", "--task", "codng"]);
+    assert_eq!((unknown.code, unknown.out.as_str()), (2, ""), "{unknown:?}");
+    assert!(unknown.err.contains("no tag here\nhint: did you mean coding?"), "{unknown:?}");
+    // Servers know it, though no model here can do it.
+    assert_eq!(machine.run(&["recommend", "--task", "vision"]).code, 0);
 }
 
 #[test]

@@ -112,13 +112,19 @@ fn budget(fit: &Fit) -> Facts {
 
 fn settings(fit: &Fit, asked: &FitQuestion) -> Facts {
     let mut text = words(fit).settings_and_source();
-    if let Some(more) = asked.context.filter(|context| *context > fit.settings.context) {
-        text.push_str(&format!("; {more} is more than it was trained for"));
+    if let Some(more) = beyond(fit, asked.context) {
+        text.push_str(&format!("; {more}"));
     }
     if let Some(kind) = asked.kv_type {
         text.push_str(&format!("; {}", kv_warning(kind)));
     }
     vec![("settings", text), ("largest", words(fit).largest())]
+}
+
+/// What is asked for and cannot be had.
+pub fn beyond(fit: &Fit, asked: Option<u64>) -> Option<String> {
+    let more = asked.filter(|context| *context > fit.settings.context)?;
+    Some(format!("{more} is more than it was trained for"))
 }
 
 fn help(fit: &Fit) -> Facts {

@@ -7,6 +7,7 @@ use crate::cli::facts::write_json_line;
 use crate::cli::status::json::{EventStatus, Status};
 use crate::domain::level::Headroom;
 use crate::domain::pattern::matches;
+use crate::domain::snapshot::RuntimeState;
 use crate::domain::text::clean;
 use crate::domain::{Bytes, Component, Event, Level, Snapshot};
 
@@ -108,11 +109,19 @@ pub fn text(snapshot: &Snapshot, pattern: Option<&str>) -> String {
     if let Some(Ok(swap)) = snapshot.sample.as_ref().map(|sample| &sample.swap) {
         told.push(format!("swap {}", swap.used));
     }
-    told.push(format!("models {} ({})", snapshot.models.len(), snapshot.models_held()));
+    // What nobody tells is not none.
+    told.push(match snapshot.runtimes.iter().any(|server| is_silent(&server.state)) {
+        true => "models -".to_owned(),
+        false => format!("models {} ({})", snapshot.models.len(), snapshot.models_held()),
+    });
     told.extend(snapshot.runtimes.iter().map(|one| format!("{} {}", one.kind, one.state.word())));
     told.extend(snapshot.level.set_by.as_ref().map(|cause| cause.text.clone()));
     let told: Vec<String> = told.iter().map(|part| clean(part)).collect();
     format!("{time}  {:<9}  {}", snapshot.level.level, told.join("  "))
+}
+
+const fn is_silent(state: &RuntimeState) -> bool {
+    matches!(state, RuntimeState::Down { .. } | RuntimeState::Unknown)
 }
 
 #[cfg(test)]

@@ -41,6 +41,17 @@ pub(super) fn events_reply(events: Result<Vec<Event>, String>) -> Reply {
 
 type Taken = Result<Reply, String>;
 
+/// The line of a pin or a priority that was set.
+fn told_of_choice(component: &str, pinned: Option<bool>, priority: Option<Priority>) -> String {
+    let name = clean(component);
+    match (pinned, priority) {
+        (Some(true), _) => format!("{name} pinned {}", Origin::Person),
+        (Some(false), _) => format!("{name} unpinned {}", Origin::Person),
+        (None, Some(priority)) => format!("{name} set to priority {priority} {}", Origin::Person),
+        (None, None) => name,
+    }
+}
+
 /// What a plan says goes to the screen as it comes.
 fn without_hostile_text(mut plan: Plan) -> Plan {
     for step in &mut plan.steps {
@@ -333,9 +344,15 @@ impl State {
             pinned: None,
             priority: None,
         });
+        let before = choice.clone();
         choice.pinned = pinned.or(choice.pinned);
         choice.priority = priority.or(choice.priority);
-        self.effects.push(Effect::Choose(choice.clone()));
+        let chosen = choice.clone();
+        if chosen != before {
+            let text = told_of_choice(&chosen.component, pinned, priority);
+            self.tell(EventBody::Note { text });
+        }
+        self.effects.push(Effect::Choose(chosen));
         self.rebuild_components();
         Ok(Reply::Accepted)
     }
