@@ -1,7 +1,6 @@
 //! What a measurement found, as it is shown, judged, kept in a file and read
 //! back. A file is somebody else's word: it is bounded, and its texts cleaned.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -234,7 +233,7 @@ impl Measurement {
     /// Reads a file that was kept.
     pub fn read(path: &Path) -> Result<Measurement> {
         let shown = clean(&path.display().to_string());
-        let file = File::open(path).with_context(|| format!("open {shown}"))?;
+        let file = crate::config::file::open(path).with_context(|| format!("open {shown}"))?;
         let mut text = Vec::new();
         file.take(LARGEST_FILE + 1)
             .read_to_end(&mut text)
