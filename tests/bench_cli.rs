@@ -72,9 +72,17 @@ impl Served {
     /// models work.
     fn run_until_seen(&self, arguments: &[&str], models: &[&str]) -> Said {
         let mut command = self.command(arguments);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         for (seen, name) in (1..).zip(models) {
-            wait_until(&format!("{name} is seen at work"), || self.is_busy(name));
+            // What it said instead is shown below.
+            let mut has_ended = false;
+            wait_until(&format!("{name} is seen at work"), || {
+                has_ended = child.try_wait().unwrap().is_some();
+                has_ended || self.is_busy(name)
+            });
+            if has_ended {
+                break;
+            }
             let writes_on = models[seen..].iter().map(|name| (*name).to_owned()).collect();
             self.fake.set(&Script { generate_ms: 240, writes_on, ..Script::default() });
         }
