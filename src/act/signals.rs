@@ -91,6 +91,11 @@ pub async fn term(key: ProcessKey, patience: Duration) -> Result<bool, ActFault>
     Ok(!ask_to_end(&grip, key)? || timeout(patience, grip.gone()).await.is_ok())
 }
 
+/// Ends a process without asking it. False: it is gone already.
+pub fn kill(key: ProcessKey) -> Result<bool, ActFault> {
+    send(&grip_on(key)?, key, Signal::KILL)
+}
+
 /// Stops a process where it stands. It keeps its memory and gets no more.
 pub fn pause(key: ProcessKey) -> Result<(), ActFault> {
     let facts = platform::facts(key.pid).ok().flatten();

@@ -108,27 +108,37 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     if !args.command.is_empty() && context.source != Source::Live {
         return Err(WrongUsage("a command runs on this machine, not on another").into());
     }
-    let now = Wall::now();
-    // A place that cannot be written is said now and not in the end.
-    let keep = |path: &PathBuf, ending| Place::keep(path, (now, ending));
-    let report = args.report.as_ref().map(|path| keep(path, "md")).transpose()?;
-    let save = args.save.as_ref().map(|path| keep(path, "json")).transpose()?;
-    let followed = follow(args, context)?;
-    let mut measurement = followed.measurement;
+    let places = places(args)?;
+    let Followed { mut measurement, ended_by_signal } = follow(args, context)?;
     measurement.targets = target::judge(&args.targets, &measurement);
     measurement.result = target::result(&measurement.targets);
-    let places = keep_files(&measurement, [report, save])?;
-    let code = code(&measurement, followed.ended_by_signal);
+    let kept = keep_files(&measurement, places)?;
+    tell((&measurement, &kept), args, (context, out))?;
+    Ok(code(&measurement, ended_by_signal))
+}
+
+/// For report and file. A place that cannot be written is said now and not in
+/// the end.
+fn places(args: &Args) -> Result<[Option<Place>; 2]> {
+    let now = Wall::now();
+    let keep = |path: &Option<PathBuf>, ending| {
+        path.as_ref().map(|path| Place::keep(path, (now, ending))).transpose()
+    };
+    Ok([keep(&args.report, "md")?, keep(&args.save, "json")?])
+}
+
+fn tell(
+    found: (&Measurement, &[PathBuf]),
+    args: &Args,
+    (context, out): (&Context, &mut dyn Write),
+) -> Result<()> {
     match (args.json, args.command.is_empty()) {
-        (true, _) => write_json(out, &measurement)?,
-        (false, true) => summary(out, (&measurement, &places), columns(context))?,
+        (true, _) => write_json(out, found.0)?,
+        (false, true) => summary(out, found, columns(context))?,
         // The output is the command's. A terminal that is gone changes no code.
-        (false, false) => {
-            drop(summary(&mut io::stderr().lock(), (&measurement, &places), stderr_columns()));
-        }
+        (false, false) => drop(summary(&mut io::stderr().lock(), found, stderr_columns())),
     }
-    out.flush()?;
-    Ok(code)
+    Ok(out.flush()?)
 }
 
 fn follow(args: &Args, context: &Context) -> Result<Followed> {
@@ -159,7 +169,8 @@ fn name_components(patterns: &[String], config: &mut LoadedConfig) -> bool {
     let before = config.config.components.len();
     for pattern in patterns {
         // All processes would be read at each look.
-        let is_all = pattern.chars().all(|c| c == '*');
+        let named = pattern.strip_prefix("process:").unwrap_or(pattern);
+        let is_all = named.chars().all(|c| c == '*');
         if is_all || of_models.iter().any(|prefix| pattern.starts_with(prefix)) {
             continue;
         }

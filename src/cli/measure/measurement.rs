@@ -162,7 +162,7 @@ pub struct Levels {
     pub warning_seconds: f64,
     pub critical_seconds: f64,
     pub emergency_seconds: f64,
-    /// Nobody looked.
+    /// Nobody looked, or the level could not be told yet.
     pub unseen_seconds: f64,
 }
 
@@ -195,8 +195,8 @@ pub struct Stalled {
     pub some_seconds: f64,
     /// All tasks at once; `null`: not told.
     pub full_seconds: Option<f64>,
-    /// The most in one stretch of looks.
-    pub longest_seconds: f64,
+    /// The most in one stretch of looks; `null`: they were too far apart.
+    pub longest_seconds: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
