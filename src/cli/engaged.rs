@@ -37,9 +37,10 @@ pub trait Errand {
 
     async fn carry_out(&self, engine: Engine<'_>, out: &mut dyn Write) -> Result<ExitCode>;
 
-    /// What is still to be done after a signal, while there is an engine.
-    async fn tidy_up(&self, _engine: Engine<'_>) -> Result<()> {
-        Ok(())
+    /// What is still to be done after a signal, while there is an engine; in
+    /// words, where that says more of what was begun.
+    async fn tidy_up(&self, _engine: Engine<'_>) -> Option<String> {
+        None
     }
 }
 
@@ -65,7 +66,7 @@ async fn until_ended(
     (context, config): (&Context, &LoadedConfig),
     out: &mut dyn Write,
 ) -> Result<ExitCode> {
-    let mut endings = Endings::listen()?;
+    let mut endings = Endings::with_hang_up()?;
     let running = assemble::start(config, &context.source).await?;
     let engine = Engine { link: running.link.as_ref(), is_own: running.began().is_some() };
     let (cut, result) = tokio::select! {
@@ -73,14 +74,15 @@ async fn until_ended(
         code = endings.next() => (Some(code), Ok(code)),
         result = errand.carry_out(engine, out) => (None, result),
     };
-    if cut.is_some() {
-        tokio::select! {
+    let tidied = match cut {
+        Some(_) => tokio::select! {
             biased;
             // Who asks a second time does not wait.
-            _ = endings.next() => {}
-            tidied = errand.tidy_up(engine) => tidied?,
-        }
-    }
+            _ = endings.next() => None,
+            tidied = errand.tidy_up(engine) => tidied,
+        },
+        None => None,
+    };
     let is_own = engine.is_own;
     let result = result.map_err(|error| match running.ended() {
         Some(why) => error.context(why),
@@ -92,7 +94,9 @@ async fn until_ended(
             true => cut_off(errand),
             false => "what was begun goes on, in the plimsoll that acts on this machine",
         };
-        writeln!(io::stderr(), "plimsoll: ended: {what}")?;
+        let what = tidied.as_deref().unwrap_or(what);
+        // A terminal that is gone changes nothing.
+        drop(writeln!(io::stderr(), "plimsoll: ended: {what}"));
     }
     result
 }

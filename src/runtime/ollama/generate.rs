@@ -164,6 +164,11 @@ mod tests {
         Heard { begun: Instant::now(), lines: 0, is_done: false, generated: Generated::default() }
     }
 
+    #[track_caller]
+    fn goes_on(heard: &mut Heard, line: &[u8]) {
+        assert!(heard.take(line, &prompt(24)).unwrap().is_continue());
+    }
+
     #[test]
     fn it_asks_for_few_words_the_same_each_time() {
         let keep = Keep::For(Duration::from_secs(600));
@@ -178,16 +183,14 @@ mod tests {
     #[test]
     fn the_servers_figures_are_read_and_what_is_missing_is_unknown() {
         let mut heard = heard();
-        heard.take(br#"{"model":"a","response":"","done":false}"#, &prompt(24)).unwrap();
+        goes_on(&mut heard, br#"{"model":"a","response":"","done":false}"#);
         assert_eq!(heard.generated.first_word, None, "no word yet");
-        heard
-            .take(br#"{"model":"a","response":"","thinking":"hm","done":false}"#, &prompt(24))
-            .unwrap();
-        heard.take(br#"{"model":"a","response":" so","done":false}"#, &prompt(24)).unwrap();
+        goes_on(&mut heard, br#"{"model":"a","response":"","thinking":"hm","done":false}"#);
+        goes_on(&mut heard, br#"{"model":"a","response":" so","done":false}"#);
         assert!(!heard.is_done && heard.generated.pieces == 2);
         let last = br#"{"response":"","done":true,"prompt_eval_count":8,
             "prompt_eval_duration":1126300000,"eval_count":24,"eval_duration":"soon"}"#;
-        heard.take(last, &prompt(24)).unwrap();
+        assert!(heard.take(last, &prompt(24)).unwrap().is_break(), "it is over");
         let generated = heard.generated;
         assert!(heard.is_done && generated.first_word <= generated.last_word);
         assert_eq!((generated.prompt_tokens, generated.tokens), (Some(8), Some(24)));
