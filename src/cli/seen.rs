@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::level::Headroom;
+use crate::domain::history::History;
+use crate::domain::level::{Basis, Headroom, LevelState};
 use crate::domain::sample::{AvailableSource, Memory, MemoryParts, Sample, no_groups};
+use crate::domain::snapshot::{FORMAT, Mode, Part, Rates};
 use crate::domain::{Bytes, Component, Level, Moment, Monotonic, SensorFault, Snapshot, Wall};
 
 /// Of 16 GiB, so much available, seen at this second.
@@ -35,9 +37,43 @@ pub fn machine(second: u64, available: Bytes) -> Snapshot {
         processes: Err(absent()),
         groups: no_groups(),
     };
-    let mut snapshot = crate::tui::update::tests::snapshot(Vec::new());
-    snapshot.sample = Some(Arc::new(sample));
-    snapshot
+    Snapshot { sample: Some(Arc::new(sample)), ..nothing(Moment::new(Wall::UNIX_EPOCH, mono)) }
+}
+
+/// Before the first sample.
+fn nothing(at: Moment) -> Snapshot {
+    let level = Level::Normal;
+    Snapshot {
+        format: FORMAT,
+        sequence: 1,
+        at,
+        host: Arc::default(),
+        sample: None,
+        rates: Rates::default(),
+        level: LevelState { level, since: at, set_by: None, basis: Basis::Attached },
+        headroom: Headroom::Unknown { reason: "no sample yet".into() },
+        marks: Vec::new(),
+        profile: Arc::default(),
+        model_budget: None,
+        targets: Vec::new(),
+        runtimes: Vec::new(),
+        models: Vec::new(),
+        installed: Part::default(),
+        components: Part::default(),
+        history: History::with_room_for(1),
+        events: Part::default(),
+        plan: None,
+        rules: Default::default(),
+        proposal: None,
+        policy: None,
+        forecast: None,
+        fits: Part::default(),
+        recommended: None,
+        hints: Part::default(),
+        loads_in_flight: Vec::new(),
+        notices: Vec::new(),
+        mode: Mode::Live,
+    }
 }
 
 pub fn at(level: Level, mut snapshot: Snapshot) -> Snapshot {
