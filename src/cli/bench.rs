@@ -168,7 +168,7 @@ impl Errand for Benching<'_> {
         let bench = self.bench(&model, engine);
         if bench.is_loading() && engine.is_own {
             return Some(format!(
-                "the load of {model} is cut off; `plimsoll status` tells whether any of it stays"
+                "the load of {model} is cut off; `plimsoll status` tells what there is of it"
             ));
         }
         if !bench.is_loading() && engine.now().model(&model).is_none() {

@@ -223,7 +223,7 @@ impl Loop<'_> {
         // little early or late, and where they end it is not waited for long.
         let step = self.collected.step().unwrap_or(FIRST_SAMPLE);
         let is_seen = self.collected.span().saturating_add(step / EARLY) >= most;
-        is_seen || self.begun.elapsed() >= most.saturating_add(step * 2)
+        is_seen || self.begun.elapsed() >= most.saturating_add(step * 2 + GRACE)
     }
 
     /// Tells the command to end; one that was told before is ended. True: there
