@@ -172,6 +172,18 @@ fn code_130_is_ended_by_sigint() {
 }
 
 #[test]
+fn code_131_is_ended_by_sigquit() {
+    signalled(Signal::QUIT, 131);
+    let home = Home::new();
+    let mut dashboard = home.dashboard(&["--demo"]);
+    dashboard.wait_for_picture();
+    dashboard.signal(Signal::QUIT);
+    assert_eq!(dashboard.wait_for_end(), 131);
+    let bytes = String::from_utf8_lossy(&dashboard.bytes()).into_owned();
+    assert!(bytes.contains("\x1b[?1049l"), "the first screen is there again");
+}
+
+#[test]
 fn code_143_is_ended_by_sigterm() {
     signalled(Signal::TERM, 143);
 }

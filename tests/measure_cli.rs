@@ -153,7 +153,7 @@ fn a_missed_target_ends_with_40_whatever_the_command_says() {
         ("peak<1KiB", "exit 0", 40, "fail"),
         ("peak<1TiB", "exit 3", 1, "sh ended with 3"),
         ("peak<1TiB", "exit 0", 0, "pass"),
-        ("nobody/peak<1TiB", "exit 0", 1, "unknown"),
+        ("nobody/peak<1TiB", "exit 0", 2, "--component"),
     ] {
         let said = with_more_time(|span| {
             let script = format!("sleep {}; {script}", span.trim_end_matches('s'));

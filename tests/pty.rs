@@ -242,7 +242,7 @@ fn a_storm_of_sizes_down_to_one_cell_ends_well() {
 
 #[test]
 fn signals_that_end_it_leave_the_terminal_as_it_was() {
-    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
         let mut session = Session::painted(&[]);
         session.signal(signal);
         session.wait_for_end();

@@ -96,6 +96,11 @@ pub fn kill(key: ProcessKey) -> Result<bool, ActFault> {
     send(&grip_on(key)?, key, Signal::KILL)
 }
 
+/// Tells it of a signal that somebody above it was told. False: it is gone already.
+pub fn tell(key: ProcessKey, signal: Signal) -> Result<bool, ActFault> {
+    send(&grip_on(key)?, key, signal)
+}
+
 /// Stops a process where it stands. It keeps its memory and gets no more.
 pub fn pause(key: ProcessKey) -> Result<(), ActFault> {
     let facts = platform::facts(key.pid).ok().flatten();

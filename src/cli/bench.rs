@@ -49,18 +49,18 @@ const PACE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Each model is loaded cold: it is not loaded before, and is unloaded first if it
-is, after a yes. How much of its file the system still had cached is not known.
-The load goes through the gate of `plimsoll load`. What is loaded here is
-unloaded again, and its memory is proved back before the next one; what was
-loaded before stays gone. It ends at level critical, and by Ctrl-C; both give
-the memory back.
+Each model is loaded cold: it is not loaded before, and is unloaded first if
+it is, after a yes. How much of its file the system still had cached is not
+known. The load goes through the gate of `plimsoll load`. What is loaded
+here is unloaded again, and its memory is proved back before the next one;
+what was loaded before stays gone. It ends at level critical, and by Ctrl-C;
+both give the memory back.
 
   plimsoll bench llama3.2:3b qwen2.5:7b --yes
-  plimsoll bench llama3.2:3b --ctx 16384 --prompt-file question.txt --json --yes
+  plimsoll bench llama3.2:3b --ctx 16384 --prompt-file ask.txt --json --yes
 
-Exit codes: 0 all were measured, 1 one was not, 2 usage or config, 130 SIGINT,
-143 SIGTERM.")]
+Exit codes: 0 all were measured, 1 one was not, 2 usage or config, 129, 130,
+131, 143 ended by a signal.")]
 pub struct Args {
     /// The models
     #[arg(value_name = "MODEL", required = true)]
@@ -161,16 +161,22 @@ impl Errand for Benching<'_> {
         Ok(if all_measured { ExitCode::Done } else { ExitCode::Failed })
     }
 
-    async fn tidy_up(&self, engine: Engine<'_>) -> Result<()> {
-        let Some(model) = self.loaded.borrow().clone() else { return Ok(()) };
-        if engine.now().model(&model).is_none() {
-            return Ok(());
+    async fn tidy_up(&self, engine: Engine<'_>) -> Option<String> {
+        let over = || Some(Self::CUT.to_owned());
+        let Some(model) = self.loaded.borrow().clone() else { return over() };
+        let bench = self.bench(&model, engine);
+        if bench.is_loading() && engine.is_own {
+            return Some(format!(
+                "the load of {model} is cut off; `plimsoll status` tells what there is of it"
+            ));
         }
-        let said = match self.bench(&model, engine).unload().await {
+        if !bench.is_loading() && engine.now().model(&model).is_none() {
+            return over();
+        }
+        Some(match bench.unload().await {
             Ok(_) => format!("{model} is unloaded again"),
-            Err(fault) => format!("{model} stays loaded: {fault:#}"),
-        };
-        Ok(writeln!(io::stderr(), "plimsoll: {said}")?)
+            Err(fault) => format!("{model} may still be loaded: {fault:#}"),
+        })
     }
 }
 

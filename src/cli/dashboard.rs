@@ -50,6 +50,7 @@ pub fn run(context: &Context, panic_after: Option<Duration>) -> Result<ExitCode>
         None => ExitCode::Done,
         Some(Ending::HungUp) => ExitCode::HungUp,
         Some(Ending::Interrupted) => ExitCode::Interrupted,
+        Some(Ending::Quit) => ExitCode::Quit,
         Some(Ending::Terminated) => ExitCode::Terminated,
     })
 }

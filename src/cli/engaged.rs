@@ -41,9 +41,10 @@ pub trait Errand {
 
     async fn carry_out(&self, engine: Engine<'_>, out: &mut dyn Write) -> Result<ExitCode>;
 
-    /// What is still to be done after a signal, while there is an engine.
-    async fn tidy_up(&self, _engine: Engine<'_>) -> Result<()> {
-        Ok(())
+    /// What is still to be done after a signal, while there is an engine; in
+    /// words, where that says more of what was begun.
+    async fn tidy_up(&self, _engine: Engine<'_>) -> Option<String> {
+        None
     }
 }
 
@@ -69,7 +70,7 @@ async fn until_ended(
     (context, config): (&Context, &LoadedConfig),
     out: &mut dyn Write,
 ) -> Result<ExitCode> {
-    let mut endings = Endings::listen()?;
+    let mut endings = Endings::with_hang_up()?;
     let running = assemble::start_for_errand(config, &context.source).await?;
     let asks = Cell::new(false);
     let is_own = running.began().is_some();
@@ -79,14 +80,15 @@ async fn until_ended(
         code = endings.next() => (Some(code), Ok(code)),
         result = errand.carry_out(engine, out) => (None, result),
     };
-    if cut.is_some() {
-        tokio::select! {
+    let tidied = match cut {
+        Some(_) => tokio::select! {
             biased;
             // Who asks a second time does not wait.
-            _ = endings.next() => {}
-            tidied = errand.tidy_up(engine) => tidied?,
-        }
-    }
+            _ = endings.next() => None,
+            tidied = errand.tidy_up(engine) => tidied,
+        },
+        None => None,
+    };
     let result = result.map_err(|error| match running.ended() {
         Some(why) => error.context(why),
         None => error,
@@ -98,11 +100,12 @@ async fn until_ended(
             (false, true) => cut_off(errand),
             (false, false) => "what was begun goes on, in the plimsoll that acts on this machine",
         };
-        if asks.get() && io::stderr().is_terminal() {
-            // The question still stands there.
-            writeln!(io::stderr())?;
-        }
-        writeln!(io::stderr(), "plimsoll: ended: {what}")?;
+        let what = tidied.as_deref().unwrap_or(what);
+        // The question still stands on its line.
+        let is_at_question = asks.get() && io::stderr().is_terminal();
+        let begin = if is_at_question { "\n" } else { "" };
+        // A terminal that is gone changes nothing.
+        drop(writeln!(io::stderr(), "{begin}plimsoll: ended: {what}"));
     }
     result
 }

@@ -21,11 +21,12 @@ pub enum ExitCode {
     TargetMissed,
     HungUp,
     Interrupted,
+    Quit,
     Terminated,
 }
 
 /// Code, number, meaning: what the documents show.
-pub const TABLE: [(ExitCode, u8, &str); 17] = [
+pub const TABLE: [(ExitCode, u8, &str); 18] = [
     (ExitCode::Done, 0, "done; level normal"),
     (ExitCode::Failed, 1, "failed"),
     (ExitCode::Usage, 2, "wrong usage or config"),
@@ -43,6 +44,7 @@ pub const TABLE: [(ExitCode, u8, &str); 17] = [
     // As a shell reports a program that the signal ended: 128 and its number.
     (ExitCode::HungUp, 129, "ended by SIGHUP"),
     (ExitCode::Interrupted, 130, "ended by SIGINT"),
+    (ExitCode::Quit, 131, "ended by SIGQUIT"),
     (ExitCode::Terminated, 143, "ended by SIGTERM"),
 ];
 
@@ -143,6 +145,7 @@ mod tests {
         assert_eq!(number(ExitCode::TargetMissed), 40);
         assert_eq!(number(ExitCode::HungUp), 129);
         assert_eq!(number(ExitCode::Interrupted), 130);
+        assert_eq!(number(ExitCode::Quit), 131);
         assert_eq!(number(ExitCode::Terminated), 143);
     }
 

@@ -49,28 +49,31 @@ const AT_ONCE: Bytes = Bytes::mib(256);
 /// Longer without a reading it holds nothing: nobody knows what it does.
 const BLIND_AFTER: Duration = Duration::from_secs(5);
 
+/// Memory is given by the page.
+const PAGE: Bytes = Bytes::kib(4);
+
 /// Less of it than that came back: it was not given back.
 const CAME_BACK_PERCENT: u64 = 90;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-It takes SIZE in steps and writes to every page, holds it, and gives it back:
-after --hold, after --for, at any key on a terminal, at Ctrl-C, TERM, HUP or
-Ctrl-Z, once level --until is reached, and when it can no longer see. A guard
-that runs here acts on it as on any other program.
+It takes SIZE in steps and writes to every page, holds it, and gives it
+back: after --hold, after --for, at any key on a terminal, at Ctrl-C, TERM,
+HUP or Ctrl-Z, once level --until is reached, and when it can no longer see.
+A guard that runs here acts on it as on any other program.
 
 SIZE must be smaller than headroom, which is what is left to the next level,
 and each step too when it is its turn; --force goes beyond. What is held is
-given back at emergency. Forced or not, 256 MiB stay available, or a fiftieth
-of memory where that is more. The kernel is asked to end it first
+given back at emergency. Forced or not, 256 MiB stay available, or a
+fiftieth of memory where that is more. The kernel is asked to end it first
 (oom_score_adj 1000).
 
   plimsoll hog --size 256MiB                       does anybody notice?
   plimsoll hog --size 8GiB --step 512MiB --every 2s --until warning --force
 
-Exit codes: 0 done, or freed by a key or --for; 1 refused, ended before it held
-all of it, or --until was not reached; 2 usage or config; 129, 130, 143 by a
-signal.")]
+Exit codes: 0 done, or freed by a key or --for; 1 refused, ended before it
+held all of it, or --until was not reached; 2 usage or config; 129, 130,
+131, 143 by a signal.")]
 pub struct Args {
     /// So much in the end, as in 256MiB
     #[arg(long, value_name = "BYTES", value_parser = size)]
@@ -88,7 +91,7 @@ pub struct Args {
     #[arg(long, value_name = "LEVEL", value_parser = one_of(&RAISED, Level::word))]
     until: Option<Level>,
     /// Give it back after so long, whatever is held by then
-    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    #[arg(long = "for", value_name = "SPAN", value_parser = most)]
     span: Option<Duration>,
     /// Beyond headroom, and at emergency too
     #[arg(long)]
@@ -100,11 +103,21 @@ pub struct Args {
 
 fn size(text: &str) -> Result<Bytes, String> {
     let size: Bytes = text.parse().map_err(|wrong: NotASize| wrong.to_string())?;
-    if size.is_zero() { Err("nothing is no size".to_owned()) } else { Ok(size) }
+    match size < PAGE {
+        true => Err(format!("less than a page is not taken; accepted are sizes from {PAGE} on")),
+        false => Ok(size),
+    }
 }
 
 fn span(text: &str) -> Result<Duration, &'static str> {
     span_from_text(text).ok_or("not a span of time; accepted are 500ms, 30s, 10m")
+}
+
+fn most(text: &str) -> Result<Duration, &'static str> {
+    match span(text)? {
+        Duration::ZERO => Err("in no time nothing is taken; accepted are 500ms, 30s, 10m"),
+        span => Ok(span),
+    }
 }
 
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
@@ -252,6 +265,7 @@ impl Hog<'_> {
                 Ok(snapshot) => snapshot,
                 Err(end) => return Ok(end),
             };
+            self.progress.clear();
             lines.step(out, (self.taken.held(), self.args.size), &snapshot)?;
             due = (due + self.args.every).max(Instant::now());
         }

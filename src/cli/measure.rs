@@ -12,10 +12,10 @@ mod text;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 
 use crate::assemble::Source;
 use crate::config::schema::ComponentRule;
@@ -23,12 +23,12 @@ use crate::config::value::span_from_text;
 use crate::domain::{Named, Wall};
 
 use super::Context;
-use super::exit::{ExitCode, WrongUsage};
+use super::exit::{ExitCode, UnknownWord, WrongUsage};
 use super::facts::{columns, write_json};
 
-use self::files::Place;
+use self::files::{Place, shown};
 use self::follow::{Followed, Plan};
-use self::measurement::Measurement;
+use self::measurement::{EndedBy, Measurement};
 use self::target::{Target, Verdict};
 
 #[derive(Debug, clap::Args)]
@@ -40,24 +40,24 @@ that they share count in each. The summary then goes to stderr, and --for is
 the most it may take: it is sent TERM, and KILL 5 s later. Ctrl-C ends the
 measurement early, and the command is told.
 
-A target is [OF/]FIGURE<VALUE, also with <= > >= =. FIGURE: peak, average, p95,
-least, end, delta, rise, growth; of the machine swap_peak, stall,
-longest_stall, oom_kills, at_normal, at_warning, at_critical, at_emergency. OF:
-used, available, swap, models, command, or a pattern over components; else the
-command, else the components named, else used. What cannot be told is unknown,
-and not met.
+A target is [OF/]FIGURE<VALUE, also with <= > >= =. FIGURE: peak, average,
+p95, least, end, delta, rise, growth; of the machine swap_peak, stall,
+longest_stall, oom_kills, at_normal, at_warning, at_critical, at_emergency.
+OF: used, available, swap, models, command, or a pattern over components;
+else the command, else the components named, else used. What cannot be told
+is unknown, and not met.
 
   plimsoll measure --for 10m --report . --save .   the next ten minutes
   plimsoll measure --target 'peak<800MiB' -- make  while make runs
   plimsoll measure --for 1h --component 'model:*' --target 'growth<1MiB'
   plimsoll measure --compare before.json after.json
 
-Exit codes: 0 done and all targets met; 40 a target was missed; 1 failed, the
-command failed, or a target is unknown; 2 usage or config; 129, 130, 143 ended
-by a signal.")]
+Exit codes: 0 done and all targets met; 40 a target was missed; 1 failed,
+the command failed, or a target is unknown; 2 usage or config; 129, 130,
+131, 143 ended by a signal.")]
 pub struct Args {
     /// So long, as in 30s or 10m; with a command so long at most
-    #[arg(long = "for", value_name = "SPAN", value_parser = span, required_unless_present_any = ["command", "compare"])]
+    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
     span: Option<Duration>,
     /// Components whose id or name matches, each by itself; may be repeated
     #[arg(long = "component", value_name = "PATTERN", value_parser = component)]
@@ -72,7 +72,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     save: Option<PathBuf>,
     /// For programs: one JSON object
-    #[arg(long, conflicts_with = "command")]
+    #[arg(long)]
     json: bool,
     /// Two that were kept, side by side
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["span", "components", "targets", "command"])]
@@ -105,6 +105,7 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     if let [before, after] = args.compare.as_slice() {
         return compare::run((before, after), args, (context, out));
     }
+    check(args)?;
     if !args.command.is_empty() && context.source != Source::Live {
         return Err(WrongUsage("a command runs on this machine, not on another").into());
     }
@@ -114,7 +115,28 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     measurement.result = target::result(&measurement.targets);
     let kept = keep_files(&measurement, places)?;
     tell((&measurement, &kept), args, (context, out))?;
+    if measurement.ended_by == EndedBy::Engine && measurement.result != Some(Verdict::Fail) {
+        bail!("the plimsoll that was followed has ended");
+    }
     Ok(code(&measurement, ended_by_signal))
+}
+
+/// What one argument alone does not tell.
+fn check(args: &Args) -> Result<()> {
+    let has_command = !args.command.is_empty();
+    if args.span.is_none() && !has_command {
+        let accepted =
+            "nothing to measure; accepted are --for SPAN, -- COMMAND, and --compare BEFORE AFTER";
+        return Err(WrongUsage(accepted).into());
+    }
+    if args.json && has_command {
+        let instead = "--json cannot be used with a command, whose output it would mix with\nhint: --save FILE keeps it";
+        return Err(WrongUsage(instead).into());
+    }
+    for target in &args.targets {
+        target.is_about_something(has_command, &args.components).map_err(UnknownWord)?;
+    }
+    Ok(())
 }
 
 /// For report and file. A place that cannot be written is said now and not in
@@ -124,7 +146,22 @@ fn places(args: &Args) -> Result<[Option<Place>; 2]> {
     let keep = |path: &Option<PathBuf>, ending| {
         path.as_ref().map(|path| Place::keep(path, (now, ending))).transpose()
     };
-    Ok([keep(&args.report, "md")?, keep(&args.save, "json")?])
+    let report = keep(&args.report, "md")?;
+    if let (Some(report), Some(save)) = (&report, &args.save)
+        && is_same_place(report.path(), save)
+    {
+        return Err(WrongUsage("--report and --save name the same file twice").into());
+    }
+    Ok([report, keep(&args.save, "json")?])
+}
+
+/// Neither is there yet; their folders are.
+fn is_same_place(one: &Path, other: &Path) -> bool {
+    let folder = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.unwrap_or(Path::new(".")).canonicalize().ok()
+    };
+    one.file_name() == other.file_name() && folder(one) == folder(other)
 }
 
 fn tell(
@@ -212,7 +249,7 @@ fn summary(
 ) -> io::Result<()> {
     text::summary(out, measurement, columns)?;
     for place in places {
-        writeln!(out, "written to {}", place.display())?;
+        writeln!(out, "written to {}", shown(place))?;
     }
     Ok(())
 }
@@ -225,11 +262,15 @@ fn stderr_columns() -> Option<usize> {
 /// A missed target says more than anything else.
 fn code(measurement: &Measurement, ended_by_signal: Option<ExitCode>) -> ExitCode {
     let command_failed = measurement.command.as_ref().is_some_and(|command| {
-        let was_stopped = measurement.ended_by != measurement::EndedBy::Command;
+        let was_stopped = measurement.ended_by != EndedBy::Command;
         !was_stopped && command.exit_code != Some(0)
+    });
+    let cannot_be_ended = measurement.command.as_ref().is_some_and(|command| {
+        measurement.ended_by != EndedBy::Command && (command.goes_on || command.left_behind > 0)
     });
     match (measurement.result, ended_by_signal) {
         (Some(Verdict::Fail), _) => ExitCode::TargetMissed,
+        _ if cannot_be_ended => ExitCode::Failed,
         (_, Some(signal)) => signal,
         (Some(Verdict::Unknown), _) => ExitCode::Failed,
         _ if command_failed => ExitCode::Failed,

@@ -4,6 +4,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use super::facts::cell;
+
 /// What is over sooner needs no word.
 const AFTER: Duration = Duration::from_secs(1);
 
@@ -32,7 +34,20 @@ impl Progress {
         self.told = Some(Instant::now());
         // A terminal that is gone is no reason to stop.
         let mut terminal = io::stderr().lock();
-        drop(write!(terminal, "\r\x1b[K{}", words()).and_then(|()| terminal.flush()));
+        let words = match rustix::termios::tcgetwinsize(rustix::stdio::stderr()) {
+            // A longer one would go on in the next line, and stay there.
+            Ok(size) if size.ws_col > 1 => cell(&words(), usize::from(size.ws_col) - 1),
+            _ => words(),
+        };
+        drop(write!(terminal, "\r\x1b[K{}", words.trim_end()).and_then(|()| terminal.flush()));
+    }
+
+    /// Takes them away, before something else is said; they may come back.
+    pub fn clear(&mut self) {
+        if self.told.take().is_some() {
+            let mut terminal = io::stderr().lock();
+            drop(write!(terminal, "\r\x1b[K").and_then(|()| terminal.flush()));
+        }
     }
 }
 
@@ -43,9 +58,6 @@ fn can_go_back() -> bool {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.told.is_some() {
-            let mut terminal = io::stderr().lock();
-            drop(write!(terminal, "\r\x1b[K").and_then(|()| terminal.flush()));
-        }
+        self.clear();
     }
 }

@@ -4,11 +4,15 @@ use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::ExitCode;
+use crate::sense::family::hang_ups_are_ignored;
 
-/// SIGTERM and SIGINT, heard from now on.
+/// SIGTERM, SIGINT and SIGQUIT, heard from now on: none of them leaves a
+/// terminal or a model server as it was found half way.
 pub struct Endings {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
+    hang_up: Option<Signal>,
 }
 
 impl Endings {
@@ -16,14 +20,30 @@ impl Endings {
         Ok(Endings {
             terminate: heard(SignalKind::terminate())?,
             interrupt: heard(SignalKind::interrupt())?,
+            quit: heard(SignalKind::quit())?,
+            hang_up: None,
         })
+    }
+
+    /// SIGHUP as well, unless it was to be ignored, as `nohup` has it.
+    pub fn with_hang_up() -> Result<Endings> {
+        let hang_up = if hang_ups_are_ignored() { None } else { Some(hang_up()?) };
+        Ok(Endings { hang_up, ..Endings::listen()? })
     }
 
     /// With which code it ends. Loses none when dropped half way.
     pub async fn next(&mut self) -> ExitCode {
+        let hung_up = async {
+            match &mut self.hang_up {
+                Some(hang_up) => hang_up.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => ExitCode::Terminated,
             _ = self.interrupt.recv() => ExitCode::Interrupted,
+            _ = self.quit.recv() => ExitCode::Quit,
+            _ = hung_up => ExitCode::HungUp,
         }
     }
 }

@@ -108,6 +108,22 @@ pub fn held_here() -> Option<Bytes> {
     None
 }
 
+/// Whoever started this wants it to outlive the terminal.
+#[cfg(target_os = "linux")]
+pub fn hang_ups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // The first bit is the first signal, which is SIGHUP.
+    ignored
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .is_some_and(|bits| bits & 1 == 1)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn hang_ups_are_ignored() -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

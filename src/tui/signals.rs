@@ -21,12 +21,14 @@ pub enum Ending {
     /// The line was dropped.
     HungUp,
     Interrupted,
+    Quit,
 }
 
 pub struct Signals {
     terminate: Stream,
     hang_up: Stream,
     interrupt: Stream,
+    quit: Stream,
     stop: Stream,
     resume: Stream,
 }
@@ -38,6 +40,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
             stop: signal(raw(rustix::process::Signal::TSTP))?,
             resume: signal(raw(rustix::process::Signal::CONT))?,
         })
@@ -49,6 +52,7 @@ impl Signals {
             _ = self.terminate.recv() => Signal::End(Ending::Terminated),
             _ = self.hang_up.recv() => Signal::End(Ending::HungUp),
             _ = self.interrupt.recv() => Signal::End(Ending::Interrupted),
+            _ = self.quit.recv() => Signal::End(Ending::Quit),
             _ = self.stop.recv() => Signal::Stop,
             _ = self.resume.recv() => Signal::Continue,
         }

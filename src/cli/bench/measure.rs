@@ -163,7 +163,7 @@ impl Bench<'_> {
         self.engine.now().model(self.model).cloned()
     }
 
-    fn is_loading(&self) -> bool {
+    pub fn is_loading(&self) -> bool {
         let snapshot = self.engine.now();
         let state = snapshot.model(self.model).map(|view| &view.state);
         matches!(state, Some(ModelState::Loading { .. }))

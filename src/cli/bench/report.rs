@@ -55,7 +55,7 @@ impl Row {
     fn own_rate(&self) -> Option<f64> {
         let generated = self.generated();
         let span = generated.last_word?.checked_sub(generated.first_word?)?;
-        rate(generated.tokens.unwrap_or(generated.pieces).checked_sub(1)?, span)
+        rate(generated.pieces.checked_sub(1)?, span)
     }
 
     fn clocks_agree(&self) -> Option<bool> {

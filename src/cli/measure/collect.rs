@@ -15,7 +15,7 @@ use crate::forecast::series::{Count, LevelTimes, Series, Stalls};
 
 use super::measurement::{
     ComponentMeasures, EndedBy, Levels, MOST_COMPONENTS, Machine, Measurement, Measures,
-    SCHEMA_VERSION, Stalled, System,
+    SCHEMA_VERSION, Stalled, System, duration,
 };
 
 /// Looks that come less often than asked for were not missed by accident: so
@@ -113,6 +113,11 @@ impl Collected {
             (Some(first), Some(last)) => last.since(first),
             _ => Duration::ZERO,
         }
+    }
+
+    /// From one look to the next, in the middle.
+    pub fn step(&self) -> Option<Duration> {
+        self.middle_step().map(duration)
     }
 
     /// The most that was used so far.
@@ -228,7 +233,7 @@ impl Collected {
             machine: self.machine.clone()?,
             begun: first.wall,
             ended: last.wall,
-            span_seconds: last.since(first).as_secs_f64(),
+            span_seconds: last.since(first).as_millis() as f64 / 1000.0,
             ended_by,
             looks: self.looks,
             interval_seconds: self.middle_step(),

@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal as Heard, SignalKind, signal};
 
 use crate::act::signals;
 use crate::domain::text::clean;
-use crate::domain::{Bytes, Monotonic};
+use crate::domain::{Bytes, Monotonic, ProcessKey};
 use crate::forecast::series::Series;
 use crate::sense::family::{Family, Relative, largest_ended, own_peak};
 
@@ -58,7 +58,8 @@ impl Measured {
             family,
             begun: Instant::now(),
             ended: None,
-            own_peak,
+            // Reading the program may have made it larger before the command began.
+            own_peak: self::own_peak().max(own_peak),
             series: Series::new(gap),
             most_processes: 0,
         })
@@ -116,16 +117,33 @@ impl Measured {
         }
     }
 
-    /// Tells the command what plimsoll was told. An interrupt from the terminal
+    /// Nothing that came of the command is left, as far as that can be seen.
+    pub fn is_alone(&mut self) -> bool {
+        let found = self.family.read().unwrap_or_default();
+        self.reap(&found);
+        self.has_ended() && found.iter().all(|one| one.is_zombie)
+    }
+
+    /// Tells the command and all that came of it what plimsoll was told. An interrupt from the terminal
     /// they share has reached it already, and a second one would say more.
-    pub fn pass_on(&self, signal: Signal) {
-        if signal == Signal::INT && shares_a_terminal() {
+    pub fn pass_on(&mut self, signal: Signal) {
+        if matches!(signal, Signal::INT | Signal::QUIT) && shares_a_terminal() {
             return;
         }
         self.signal(signal);
+        for one in self.others() {
+            // What does not hear it is ended when the grace is over.
+            let _ = signals::tell(one, signal);
+        }
     }
 
-    pub fn signal(&self, signal: Signal) {
+    fn others(&mut self) -> Vec<ProcessKey> {
+        let found = self.family.read().unwrap_or_default();
+        let living = found.iter().filter(|one| !one.is_zombie && one.key.pid != self.child.id());
+        living.map(|one| one.key).collect()
+    }
+
+    fn signal(&self, signal: Signal) {
         if self.ended.is_none() {
             // Not reaped yet, so its number is no other's. It may have ended.
             let _ = pid(self.child.id()).map(|pid| kill_process(pid, signal));
@@ -135,18 +153,15 @@ impl Measured {
     /// Ends it and all that came of it.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
-        for one in self.family.read().unwrap_or_default() {
-            if one.key.pid != self.child.id() && !one.is_zombie {
-                // What is left for that is counted as left behind.
-                let _ = signals::kill(one.key);
-            }
+        for one in self.others() {
+            // What is left for that is counted as left behind.
+            let _ = signals::kill(one);
         }
     }
 
     /// What it came to, once the measurement is over.
     pub fn measures(&mut self, begun: Monotonic) -> CommandMeasures {
-        let left = self.family.read().unwrap_or_default();
-        let left = left.iter().filter(|one| !one.is_zombie && one.key.pid != self.child.id());
+        let left = self.others();
         let ended = self.ended.map(|(status, _)| status);
         CommandMeasures {
             program: self.program.clone(),
@@ -156,7 +171,7 @@ impl Measured {
             goes_on: ended.is_none(),
             measures: Measures::of(&self.series, begun),
             most_processes: self.most_processes,
-            left_behind: left.count() as u64,
+            left_behind: left.len() as u64,
             // A process begins with the figure of the one that started it.
             largest_process_bytes: largest_ended().filter(|largest| Some(*largest) > self.own_peak),
         }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::domain::Wall;
+use crate::domain::text::clean;
 
 /// A place that is kept free and can be written, before there is anything to
 /// write. Left unfinished, nothing of it remains.
@@ -29,11 +30,11 @@ impl Place {
         if fs::symlink_metadata(&path).is_ok() {
             return Err(is_there(&path));
         }
-        let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
+        let name = path.file_name().with_context(|| format!("{} names no file", shown(&path)))?;
         let temporary =
             path.with_file_name(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
-        let file = file.with_context(|| format!("write to {}", path.display()))?;
+        let file = file.with_context(|| format!("write to {}", shown(&path)))?;
         Ok(Place { path, temporary, file })
     }
 
@@ -46,7 +47,7 @@ impl Place {
         self.file
             .write_all(text)
             .and_then(|()| self.file.sync_all())
-            .with_context(|| format!("write {}", path.display()))?;
+            .with_context(|| format!("write {}", shown(&path)))?;
         // A link is not made over what is there; where a file system has none,
         // it was free a moment ago.
         match fs::hard_link(&self.temporary, &path) {
@@ -54,7 +55,7 @@ impl Place {
             Err(fault) if fault.kind() == io::ErrorKind::AlreadyExists => Err(is_there(&path)),
             Err(_) if fs::symlink_metadata(&path).is_ok() => Err(is_there(&path)),
             Err(_) => fs::rename(&self.temporary, &path)
-                .with_context(|| format!("write {}", path.display())),
+                .with_context(|| format!("write {}", shown(&path))),
         }
     }
 }
@@ -67,8 +68,13 @@ impl Drop for Place {
 }
 
 fn is_there(path: &Path) -> anyhow::Error {
-    let path = path.display();
+    let path = shown(path);
     anyhow!("{path} exists and was left as it is\nhint: name a file that is not there, or a folder")
+}
+
+/// A name may hold what moves a cursor.
+pub fn shown(path: &Path) -> String {
+    clean(&path.display().to_string())
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::collect::{Collected, gap};
 use super::command::Measured;
 use super::measurement::{EndedBy, Measurement};
 use super::nothing_seen;
-use super::text::progress;
+use super::text::{counted, progress};
 
 /// A look at a command's processes takes a millisecond or so.
 const COMMAND_EVERY: Duration = Duration::from_millis(200);
@@ -32,6 +32,9 @@ const FIRST_SAMPLE: Duration = Duration::from_secs(10);
 
 /// From being told to end until it is ended, or not waited for any longer.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// A look that comes so small a part of an interval early is no earlier one.
+const EARLY: u32 = 20;
 
 pub struct Plan<'a> {
     pub span: Option<Duration>,
@@ -75,6 +78,7 @@ pub async fn follow(
             hang_up,
             begun: Instant::now(),
             told: None,
+            killed: None,
         };
         early = Some(loop_of.run(&mut command, every).await?);
     }
@@ -118,12 +122,16 @@ struct Loop<'a> {
     begun: Instant,
     /// The command was told to end: why, and when it will be waited for no more.
     told: Option<(End, Instant)>,
+    /// It did not, and is ended: until when that is waited for.
+    killed: Option<Instant>,
 }
 
 /// What woke it.
 enum Woken {
     Turn(Turn),
     Signal(ExitCode),
+    /// Whoever looked looks no more.
+    Gone,
     Due,
 }
 
@@ -153,6 +161,12 @@ impl Loop<'_> {
                         return Ok((EndedBy::Source, None));
                     }
                 }
+                Woken::Gone => {
+                    let end = (EndedBy::Engine, None);
+                    if self.tell(command.as_mut(), (end, Signal::TERM)) {
+                        return Ok(end);
+                    }
+                }
                 Woken::Turn(Turn::End(code)) | Woken::Signal(code) => {
                     let end = (EndedBy::Signal, Some(code));
                     if self.tell(command.as_mut(), (end, signal_of(code))) {
@@ -171,58 +185,66 @@ impl Loop<'_> {
     /// Whether it is over, and by what.
     fn end(&mut self, command: Option<&mut Measured>) -> Option<End> {
         let Some(command) = command else { return self.is_time().then_some((EndedBy::Time, None)) };
-        if command.has_ended() {
-            return Some(self.told.map_or((EndedBy::Command, None), |(end, _)| end));
-        }
-        match self.told {
-            Some((end, until)) if Instant::now() >= until => {
-                if end.0 == EndedBy::Time {
-                    command.kill();
-                    // Until it is seen to be gone, or will not go.
-                    self.told = Some((end, Instant::now() + GRACE));
-                    let is_hopeless = self.begun.elapsed() > self.longest();
-                    return is_hopeless.then_some(end);
-                }
-                Some(end)
-            }
-            None if self.is_time() => {
+        match (self.told, self.killed) {
+            (None, _) if command.has_ended() => Some((EndedBy::Command, None)),
+            (None, _) if self.is_time() => {
                 self.tell(Some(command), ((EndedBy::Time, None), Signal::TERM));
                 None
             }
-            _ => None,
+            (None, _) => None,
+            (Some((end, _)), _) if command.is_alone() => Some(end),
+            // A process that KILL does not end sits in a driver.
+            (Some((end, _)), Some(until)) if Instant::now() >= until => Some(end),
+            // What was begun meanwhile goes as well.
+            (Some(_), Some(_)) => {
+                command.kill();
+                None
+            }
+            (Some((_, until)), None) => {
+                if Instant::now() >= until {
+                    self.kill(command);
+                }
+                None
+            }
         }
     }
 
-    /// A process that KILL does not end sits in a driver.
-    fn longest(&self) -> Duration {
-        self.plan.span.unwrap_or(Duration::MAX).saturating_add(GRACE + GRACE)
+    fn kill(&mut self, command: &mut Measured) {
+        command.kill();
+        self.killed.get_or_insert(Instant::now() + GRACE);
     }
 
     fn is_time(&self) -> bool {
-        let span = if self.plan.command.is_empty() {
-            // A recording has its own time.
-            self.collected.span().max(self.begun.elapsed())
-        } else {
-            self.begun.elapsed()
-        };
-        self.plan.span.is_some_and(|most| span >= most)
+        let Some(most) = self.plan.span else { return false };
+        if !self.plan.command.is_empty() {
+            return self.begun.elapsed() >= most;
+        }
+        // By the time of the looks: the last one is at the end. They come a
+        // little early or late, and where they end it is not waited for long.
+        let step = self.collected.step().unwrap_or(FIRST_SAMPLE);
+        let is_seen = self.collected.span().saturating_add(step / EARLY) >= most;
+        is_seen || self.begun.elapsed() >= most.saturating_add(step * 2 + GRACE)
     }
 
-    /// Tells the command to end. True: there is none, or it was told before.
+    /// Tells the command to end; one that was told before is ended. True: there
+    /// is none, or it was ended before.
     fn tell(&mut self, command: Option<&mut Measured>, (end, signal): (End, Signal)) -> bool {
         let Some(command) = command else { return true };
         let was_told = self.told.is_some_and(|(end, _)| end.0 != EndedBy::Time);
-        if !was_told {
-            command.pass_on(signal);
-            self.told = Some((end, Instant::now() + GRACE));
+        if was_told {
+            let was_killed = self.killed.is_some();
+            self.kill(command);
+            return was_killed;
         }
-        was_told
+        command.pass_on(signal);
+        self.told = Some((end, Instant::now() + GRACE));
+        false
     }
 
     fn due(&self, command_look: Option<Instant>) -> Option<Instant> {
         let over = self.plan.span.and_then(|span| self.begun.checked_add(span));
-        let over = over.filter(|_| self.told.is_none());
-        let told = self.told.map(|(_, until)| until);
+        let over = over.filter(|over| self.told.is_none() && *over > Instant::now());
+        let told = self.killed.or(self.told.map(|(_, until)| until));
         [over, told, command_look].into_iter().flatten().min()
     }
 
@@ -247,9 +269,7 @@ impl Loop<'_> {
             biased;
             _ = self.hang_up.recv() => Ok(Woken::Signal(ExitCode::HungUp)),
             // What was seen before the engine ended is worth more than an error.
-            turn = self.following.turn() => {
-                Ok(Woken::Turn(turn.unwrap_or(Turn::End(ExitCode::Done))))
-            }
+            turn = self.following.turn() => Ok(turn.map_or(Woken::Gone, Woken::Turn)),
             () = stirs => Ok(Woken::Due),
             () = is_due => Ok(Woken::Due),
         }
@@ -263,13 +283,14 @@ impl Loop<'_> {
         if let Some(peak) = self.collected.peak() {
             said.push_str(&format!(", used {peak} at most"));
         }
-        format!("measuring: {said}, {} looks", self.collected.looks())
+        format!("measuring: {said}, {}", counted(self.collected.looks(), "look", "looks"))
     }
 }
 
 fn signal_of(code: ExitCode) -> Signal {
     match code {
         ExitCode::Interrupted => Signal::INT,
+        ExitCode::Quit => Signal::QUIT,
         ExitCode::HungUp => Signal::HUP,
         _ => Signal::TERM,
     }

@@ -81,6 +81,8 @@ pub enum EndedBy {
     Signal,
     /// The recording was over, or nobody read what is written.
     Source,
+    /// The engine that looked has ended.
+    Engine,
 }
 
 impl EndedBy {
@@ -90,6 +92,7 @@ impl EndedBy {
             EndedBy::Command => "until the command ended",
             EndedBy::Signal => "until a signal ended it early",
             EndedBy::Source => "until there was nothing more to see",
+            EndedBy::Engine => "until the plimsoll that looked ended",
         }
     }
 }

@@ -77,6 +77,9 @@ const FIGURES: [(&str, Figure); 16] = [
     ("at_emergency", Figure::Machine(OfMachine::At(Level::Emergency))),
 ];
 
+/// What is always measured, or as soon as there is one.
+const SUBJECTS: [&str; 5] = ["used", "available", "swap", "models", "command"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Relation {
     Below,
@@ -268,6 +271,34 @@ pub fn result(judged: &[Judged]) -> Option<Verdict> {
 }
 
 impl Target {
+    /// There will be something that it can be judged by.
+    pub fn is_about_something(&self, has_command: bool, patterns: &[String]) -> Result<(), String> {
+        let Some(subject) = self.subject.as_deref() else { return Ok(()) };
+        let shown = clean(&self.text);
+        match subject {
+            "command" if has_command => Ok(()),
+            "command" => Err(format!("`{shown}` is about a command\nhint: name one after --")),
+            _ if SUBJECTS.contains(&subject) => Ok(()),
+            _ => {
+                let meant = closest(subject, SUBJECTS.into_iter());
+                let is_named = |pattern: &String| {
+                    matches(pattern, subject) || matches(subject, pattern) || meant.is_none()
+                };
+                if patterns.iter().any(is_named) {
+                    return Ok(());
+                }
+                let subject = clean(subject);
+                let meant = meant.map(|meant| format!("; did you mean {meant}?"));
+                Err(format!(
+                    "`{shown}` is about `{subject}`, which is not measured{}\n\
+                     hint: accepted are {}, and components: add --component '{subject}'",
+                    meant.unwrap_or_default(),
+                    SUBJECTS.join(", "),
+                ))
+            }
+        }
+    }
+
     fn judge(&self, measurement: &Measurement) -> Vec<Judged> {
         match self.figure {
             Figure::Machine(figure) => {

@@ -14,6 +14,9 @@ const HEADS: [&str; 8] = ["memory", "baseline", "peak", "average", "p95", "end",
 
 const TARGET_HEADS: [&str; 4] = ["target", "of", "achieved", "result"];
 
+/// What is counted from one look to the next.
+const ONE_LOOK: &str = "unknown: one look";
+
 /// The summary, as wide as the terminal.
 pub fn summary(
     out: &mut dyn Write,
@@ -71,17 +74,21 @@ fn facts(measurement: &Measurement) -> Vec<(&'static str, String)> {
     facts.push((
         "measured",
         format!(
-            "{} {}{simulated}: {} looks{}",
+            "{} {}{simulated}: {}{}",
             seconds(measurement.span()),
             measurement.ended_by.words(),
-            measurement.looks,
+            counted(measurement.looks, "look", "looks"),
             every.unwrap_or_default(),
         ),
     ));
     facts.extend(measurement.command.as_ref().map(|command| ("command", told(command))));
     facts.push(("levels", levels(measurement)));
     facts.push(("stalls", stalls(measurement)));
-    let kills = measurement.oom_kills.map_or("unknown".to_owned(), |kills| kills.to_string());
+    let kills = measurement.oom_kills.map(|kills| kills.to_string());
+    let kills = kills.unwrap_or_else(|| match measurement.looks {
+        1 => ONE_LOOK.to_owned(),
+        _ => "unknown".to_owned(),
+    });
     facts.push(("oom kills", kills));
     for pattern in &measurement.patterns {
         if measurement.components.is_empty() {
@@ -90,7 +97,7 @@ fn facts(measurement: &Measurement) -> Vec<(&'static str, String)> {
     }
     if measurement.components_left_out > 0 {
         let count = measurement.components_left_out;
-        facts.push(("note", format!("{count} more components matched and were not followed")));
+        facts.push(("note", format!("{count} more matched and were not followed")));
     }
     facts
 }
@@ -111,7 +118,8 @@ fn told(command: &CommandMeasures) -> String {
         said.push_str(&format!("; its largest process {largest} by the system's count"));
     }
     if command.left_behind > 0 {
-        said.push_str(&format!("; {} processes left behind", command.left_behind));
+        let left = counted(command.left_behind, "process", "processes");
+        said.push_str(&format!("; {left} left behind"));
     }
     if command.measures.is_none() {
         said.push_str("; too short to be looked at, or not to be followed");
@@ -120,7 +128,7 @@ fn told(command: &CommandMeasures) -> String {
 }
 
 fn levels(measurement: &Measurement) -> String {
-    let Some(levels) = &measurement.levels else { return "unknown: one look".to_owned() };
+    let Some(levels) = &measurement.levels else { return ONE_LOOK.to_owned() };
     let at = |level: Level| (level.word(), levels.of(level));
     let told: Vec<String> = Level::ALL
         .into_iter()
@@ -134,7 +142,11 @@ fn levels(measurement: &Measurement) -> String {
 
 fn stalls(measurement: &Measurement) -> String {
     let Some(stall) = &measurement.stall else {
-        return "unknown: this system does not count them".to_owned();
+        let why = match measurement.looks {
+            1 => ONE_LOOK,
+            _ => "unknown: this system does not count them",
+        };
+        return why.to_owned();
     };
     let full = stall.full_seconds.map(|full| format!(", all tasks {}", seconds(duration(full))));
     let longest = stall.longest_seconds.map(|longest| seconds(duration(longest)));
@@ -196,4 +208,8 @@ pub fn progress(span: Duration, of: Option<Duration>) -> String {
         Some(of) => format!("{} of {}", seconds(span), seconds(of)),
         None => seconds(span),
     }
+}
+
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }

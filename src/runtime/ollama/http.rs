@@ -7,12 +7,14 @@
 
 use std::error::Error;
 use std::io;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
 
 use super::host::HostAddress;
 use super::short_lists::ShortLists;
@@ -39,6 +41,9 @@ const ERROR_BODY: usize = 64 * 1024;
 
 /// A stream that has no limit of its own.
 const LONGEST_STREAM: Duration = Duration::from_secs(3600);
+
+/// What became of a line, and whether more are wanted.
+pub type Taken = Result<ControlFlow<()>, RuntimeFault>;
 
 /// One request and its limits.
 #[derive(Debug, Clone)]
@@ -84,25 +89,29 @@ impl Http {
         }
     }
 
-    /// Sends it and hands on each line of a success as it comes in.
+    /// Sends it and hands on each line of a success as it comes in, until it is
+    /// told to stop. `idle`: after a line so long is waited for the next whole one.
     pub async fn lines(
         &self,
-        ask: &Ask,
-        take: impl FnMut(&[u8]) -> Result<(), RuntimeFault>,
+        (ask, idle): (&Ask, Duration),
+        take: impl FnMut(&[u8]) -> Taken,
     ) -> Result<(), RuntimeFault> {
         let limit = ask.time.unwrap_or(LONGEST_STREAM);
-        let taken = tokio::time::timeout(limit, self.lines_patiently(ask, take)).await;
+        let taken = tokio::time::timeout(limit, self.lines_patiently((ask, idle), take)).await;
         taken.unwrap_or_else(|_| Err(timed_out(limit)))
     }
 
     async fn lines_patiently(
         &self,
-        ask: &Ask,
-        mut take: impl FnMut(&[u8]) -> Result<(), RuntimeFault>,
+        (ask, idle): (&Ask, Duration),
+        mut take: impl FnMut(&[u8]) -> Taken,
     ) -> Result<(), RuntimeFault> {
         let mut response = self.success(ask).await?;
         let (mut rest, mut taken) = (Vec::new(), 0);
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.fault_of(&error))? {
+        let mut line_due = Instant::now() + ask.time.unwrap_or(LONGEST_STREAM);
+        loop {
+            let chunk = timeout_at(line_due, response.chunk()).await.map_err(|_| stalled(idle))?;
+            let Some(chunk) = chunk.map_err(|error| self.fault_of(&error))? else { break };
             taken += chunk.len();
             if taken > ask.size {
                 return Err(too_large(ask.size));
@@ -110,12 +119,15 @@ impl Http {
             for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
                 rest.extend_from_slice(piece);
                 if piece.ends_with(b"\n") {
-                    take_line(&rest, &mut take)?;
+                    if take_line(&rest, &mut take)?.is_break() {
+                        return Ok(());
+                    }
                     rest.clear();
+                    line_due = Instant::now() + idle;
                 }
             }
         }
-        take_line(&rest, &mut take)
+        take_line(&rest, &mut take).map(|_| ())
     }
 
     async fn ask_patiently(&self, ask: &Ask) -> Result<Vec<u8>, RuntimeFault> {
@@ -258,12 +270,9 @@ impl Http {
     }
 }
 
-fn take_line(
-    line: &[u8],
-    take: &mut impl FnMut(&[u8]) -> Result<(), RuntimeFault>,
-) -> Result<(), RuntimeFault> {
+fn take_line(line: &[u8], take: &mut impl FnMut(&[u8]) -> Taken) -> Taken {
     let line = line.trim_ascii();
-    if line.is_empty() { Ok(()) } else { take(line) }
+    if line.is_empty() { Ok(ControlFlow::Continue(())) } else { take(line) }
 }
 
 /// For plain HTTP the roots are left empty: no certificate store is read, and
@@ -285,6 +294,11 @@ fn timed_out(limit: Duration) -> RuntimeFault {
         "no full answer within {} s: the server hangs or the machine is too busy",
         limit.as_secs_f32()
     );
+    RuntimeFault::new(Kind::TimedOut, detail)
+}
+
+fn stalled(idle: Duration) -> RuntimeFault {
+    let detail = format!("it said nothing whole for {} s and was given up", idle.as_secs_f32());
     RuntimeFault::new(Kind::TimedOut, detail)
 }
 
