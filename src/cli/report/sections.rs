@@ -462,10 +462,7 @@ mod tests {
         };
         let record = Record { seen_seconds: 86_400, of_seconds: 90_000, gaps: Vec::new() };
         let sum = levels(&spent, &record).sum;
-        assert!(
-            sum.contains("critical 4 s (0 %)") && sum.contains("normal 23 h 59 min"),
-            "{sum}"
-        );
+        assert!(sum.contains("critical 4 s (0 %)") && sum.contains("normal 23 h 59 min"), "{sum}");
         let nothing = Record { seen_seconds: 0, of_seconds: 60, gaps: Vec::new() };
         assert!(!levels(&spent, &nothing).sum.contains('%'));
     }
