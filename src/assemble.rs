@@ -127,6 +127,8 @@ pub struct Began {
     pub first_event: u64,
     /// The lock it holds.
     pub lock: Option<PathBuf>,
+    /// By which its samples say when they were taken.
+    pub clock: Clock,
 }
 
 impl Running {
@@ -312,6 +314,7 @@ fn start_own(
         regime: (settings.regime_for)(None),
         first_event: past.next_seq.max(1),
         lock: holding.lock.as_ref().map(|lock| lock.path().to_owned()),
+        clock: edges.clock,
     };
     let parts = Parts {
         sensors: edges.sensors,

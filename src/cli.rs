@@ -32,6 +32,7 @@ mod kept;
 mod load;
 mod look;
 mod man;
+mod markdown;
 mod measure;
 mod models;
 mod names;
@@ -39,6 +40,8 @@ mod progress;
 mod recommend;
 pub mod record;
 mod report;
+#[cfg(test)]
+mod seen;
 pub mod service;
 mod signals;
 mod simulate;

@@ -8,6 +8,7 @@
 pub mod check;
 pub mod difference;
 pub mod error;
+pub mod file;
 pub mod key;
 pub mod layers;
 pub mod origin;

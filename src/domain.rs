@@ -25,6 +25,7 @@ pub mod rule;
 pub mod sample;
 pub mod setting;
 pub mod shape;
+pub mod shell;
 pub mod snapshot;
 pub mod survey;
 pub mod target;

@@ -8,6 +8,7 @@
 
 mod figures;
 mod lessons;
+mod look;
 mod retention;
 mod schema;
 mod writer;
@@ -90,6 +91,23 @@ pub struct Restored {
     pub details: Vec<(String, ModelDetails)>,
 }
 
+impl Restored {
+    /// What there is before anything happened.
+    fn nothing() -> Restored {
+        Restored {
+            events: Vec::new(),
+            next_seq: 1,
+            next_action: 1,
+            choices: Vec::new(),
+            unfinished: Vec::new(),
+            debts: Vec::new(),
+            loads: Vec::new(),
+            forecasts: Vec::new(),
+            details: Vec::new(),
+        }
+    }
+}
+
 /// Whether events reach the disk. Sent when it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
@@ -118,6 +136,23 @@ pub enum StoreError {
     },
     #[error("`{path}` is a database of another program")]
     Foreign { path: PathBuf },
+    #[error(
+        "`{path}` is damaged, it has no table `{table}`; it was left as it is, move it away to \
+         start a new history"
+    )]
+    Incomplete { path: PathBuf, table: &'static str },
+    #[error("`{path}` is no file; it was left as it is, move it away to start a new history")]
+    NoFile { path: PathBuf },
+    #[error(
+        "the newest of `{path}` lies in files beside it, which can be read only where their \
+         folder can be written; copy `{FILE}` and `{FILE}-wal` into a folder of your own and \
+         name that with --data-dir"
+    )]
+    Unsettled {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
     #[error("the history `{path}` cannot be opened")]
     Open {
         path: PathBuf,
@@ -172,24 +207,20 @@ impl Store {
     /// What is left of the past, for who writes nothing: another plimsoll may
     /// be at work on it, and goes on undisturbed.
     pub fn look(folder: &Path) -> Result<Restored, StoreError> {
-        let path = folder.join(FILE);
-        let connection = schema::open_to_look(&path)?;
-        schema::restore(&connection).map_err(|source| schema::explain(&path, source))
+        Ok(look::at(folder, schema::restore)?.unwrap_or_else(Restored::nothing))
     }
 
     /// What happened from that time on, oldest first, for who writes nothing.
     pub fn events_since(folder: &Path, from: Wall) -> Result<Vec<Event>, StoreError> {
-        let path = folder.join(FILE);
-        let connection = schema::open_to_look(&path)?;
-        schema::since(&connection, from).map_err(|source| schema::explain(&path, source))
+        let read = |connection: &_| schema::since(connection, from);
+        Ok(look::at(folder, read)?.unwrap_or_default())
     }
 
     /// What the past was like from one time up to another, for who writes
     /// nothing.
     pub fn figures(folder: &Path, span: (Wall, Wall)) -> Result<Figures, StoreError> {
-        let path = folder.join(FILE);
-        let connection = schema::open_to_look(&path)?;
-        figures::read(&connection, span).map_err(|source| schema::explain(&path, source))
+        let read = |connection: &_| figures::read(connection, span);
+        Ok(look::at(folder, read)?.unwrap_or_default())
     }
 
     /// Writes an event down soon. Never waits.

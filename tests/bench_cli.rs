@@ -25,6 +25,9 @@ use self::json_shape::shape;
 use self::ollama::{FakeModel, Script, Spec};
 use self::shell::{Home, Said};
 
+/// Where every machine is below all its levels.
+const CALM: &[u8] = b"[levels]\nwarning = 98\ncritical = 99\nemergency = 100\n";
+
 struct Served {
     home: Home,
     fake: FakeChild,
@@ -33,15 +36,26 @@ struct Served {
 impl Served {
     /// Whose generations take so many milliseconds.
     fn writing_for(generate_ms: u64) -> Served {
+        Served::with(Script { generate_ms, ..Script::default() })
+    }
+
+    /// Whose generations go on until each was seen.
+    fn writing_until_seen(models: &[&str]) -> Served {
+        let writes_on = models.iter().map(|name| (*name).to_owned()).collect();
+        Served::with(Script { generate_ms: 240, writes_on, ..Script::default() })
+    }
+
+    fn with(script: Script) -> Served {
         let models = vec![
             FakeModel::new("tiny:1b", 24 << 20),
             FakeModel::new("small:3b", 48 << 20),
             FakeModel { embeds: true, ..FakeModel::new("embeds:1b", 8 << 20) },
             FakeModel { remote: true, ..FakeModel::new("huge:480b-cloud", 384) },
         ];
-        let script = Script { generate_ms, ..Script::default() };
         let fake = FakeChild::spawn(Spec { models, script, ..Spec::default() });
-        Served { home: Home::new(), fake }
+        let home = Home::new();
+        home.config(CALM);
+        Served { home, fake }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -52,6 +66,39 @@ impl Served {
 
     fn run(&self, arguments: &[&str]) -> Said {
         shell::said(self.command(arguments))
+    }
+
+    /// Beside a command that goes on until the engine has seen each of the
+    /// models work.
+    fn run_until_seen(&self, arguments: &[&str], models: &[&str]) -> Said {
+        let mut command = self.command(arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        for (seen, name) in (1..).zip(models) {
+            // What it said instead is shown below.
+            let mut has_ended = false;
+            wait_until(&format!("{name} is seen at work"), || {
+                has_ended = child.try_wait().unwrap().is_some();
+                has_ended || self.is_busy(name)
+            });
+            if has_ended {
+                break;
+            }
+            let writes_on = models[seen..].iter().map(|name| (*name).to_owned()).collect();
+            self.fake.set(&Script { generate_ms: 240, writes_on, ..Script::default() });
+        }
+        let ended = child.wait_with_output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let code = ended.status.code().unwrap();
+        Said { code, out: text(ended.stdout), err: text(ended.stderr) }
+    }
+
+    /// By the engine of the command, which others can ask.
+    fn is_busy(&self, name: &str) -> bool {
+        let said = self.run(&["status", "--json"]);
+        let status: Value = serde_json::from_str(&said.out).unwrap_or_default();
+        let models = status["models"].as_array().cloned().unwrap_or_default();
+        status["basis"] == "attached"
+            && models.iter().any(|model| model["name"] == name && model["activity"] == "busy")
     }
 
     fn loaded(&self) -> Vec<String> {
@@ -69,8 +116,9 @@ impl Served {
 
 #[test]
 fn models_are_loaded_asked_and_unloaded_one_after_another() {
-    let served = Served::writing_for(1200);
-    let said = served.run(&["bench", "tiny:1b", "small:3b", "--json"]);
+    let models = ["tiny:1b", "small:3b"];
+    let served = Served::writing_until_seen(&models);
+    let said = served.run_until_seen(&["bench", "tiny:1b", "small:3b", "--json"], &models);
     assert_eq!(said.code, 0, "{said:?}");
     let json: Value = serde_json::from_str(&said.out).unwrap();
     insta::assert_snapshot!("bench_shape", shape(&json, 0));
@@ -111,8 +159,10 @@ fn a_table_says_what_is_measured_and_what_is_reported() {
 
 #[test]
 fn what_was_seen_is_learned() {
-    let served = Served::writing_for(2500);
-    assert_eq!(served.run(&["bench", "tiny:1b", "--ctx", "2048"]).code, 0);
+    let models = ["tiny:1b"];
+    let served = Served::writing_until_seen(&models);
+    let said = served.run_until_seen(&["bench", "tiny:1b", "--ctx", "2048"], &models);
+    assert_eq!(said.code, 0, "{said:?}");
     let learned = Store::look(&served.home.path("data/plimsoll")).unwrap().loads;
     let [load] = &learned[..] else { panic!("{learned:?}") };
     assert_eq!((&load.model, load.key.context), (&ModelName::new("tiny:1b"), 2048));

@@ -288,7 +288,7 @@ fn json_is_one_object_a_line_in_the_shape_of_events() {
     assert!(lines.len() >= 4, "{lines:?}");
     for line in &lines {
         let names: Vec<&String> = line.as_object().unwrap().keys().collect();
-        assert_eq!(names, ["kind", "seq", "text", "time"], "{line}");
+        assert_eq!(names, ["kind", "schema_version", "seq", "text", "time"], "{line}");
         line["time"].as_str().unwrap().parse::<plimsoll::domain::Wall>().unwrap();
     }
     let numbered: Vec<u64> = lines.iter().filter_map(|line| line["seq"].as_u64()).collect();

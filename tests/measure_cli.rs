@@ -13,13 +13,17 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use plimsoll::domain::Bytes;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use self::json_shape::shape;
-use self::shell::{Home, Said};
+use self::shell::{Dashboard, Home, Said};
 
 const MIB: u64 = 1 << 20;
+
+/// Where every machine is below all its levels.
+const CALM: &[u8] = b"[levels]\nwarning = 98\ncritical = 99\nemergency = 100\n";
 
 /// Far more than any step needs, even on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,14 +51,51 @@ fn names(home: &Home, folder: &str) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// A shell whose `head` holds so many MiB until it has been seen, and which
-/// ends with a code. `tail -c` keeps all that it reads.
-fn holds(mib: u64, code: i32) -> String {
-    format!(
-        "head -c {}  /dev/zero | {{ tail -c {} ; sleep 1; }} | (sleep 2; wc -c); exit {code}",
-        mib * MIB,
-        mib * MIB
-    )
+/// Until the test makes that file.
+const UNTIL_GO: &str = "while [ ! -e go ]; do sleep 0.1; done";
+
+/// A shell that holds so many MiB until it may go on: `tail -c` keeps all that
+/// it reads, and nobody takes it from there.
+fn holds(mib: u64) -> String {
+    let bytes = mib * MIB;
+    format!("head -c {bytes} /dev/zero | tail -c {bytes} | ({UNTIL_GO}; wc -c)")
+}
+
+/// Measures a script on a terminal, and lets it go on once the progress says
+/// that so many MiB were seen in it.
+fn measured_until_seen(home: &Home, arguments: &[&str], (script, mib): (&str, u64)) -> Dashboard {
+    let run = ["--", "sh", "-c", script];
+    let _gone = std::fs::remove_file(home.path("go"));
+    let mut terminal = home.dashboard(&[&["measure"], arguments, &run].concat());
+    let seen = |contents: &str| {
+        let (before, _) = contents.split_once(" at most")?;
+        before.rsplit_once("command ")?.1.parse::<Bytes>().ok()
+    };
+    wait_until("the command's memory is seen", || {
+        seen(&terminal.contents()).is_some_and(|bytes| bytes >= Bytes::mib(mib))
+    });
+    home.write("go", "");
+    assert_eq!(terminal.wait_for_end(), 0, "{}", terminal.contents());
+    terminal
+}
+
+/// How long it takes to get there is the machine's own affair.
+#[track_caller]
+fn with_more_time<T>(mut attempt: impl FnMut(&str) -> Result<T, Said>) -> T {
+    let mut last = None;
+    for span in ["1s", "5s", "30s"] {
+        match attempt(span) {
+            Ok(done) => return done,
+            Err(said) => last = Some(said),
+        }
+    }
+    panic!("not in 30 s either: {last:?}");
+}
+
+fn calm() -> Home {
+    let home = Home::new();
+    home.config(CALM);
+    home
 }
 
 // ------------------------------------------------------------------- measure
@@ -62,26 +103,16 @@ fn holds(mib: u64, code: i32) -> String {
 #[test]
 fn a_command_is_followed_with_all_that_came_of_it() {
     let home = Home::new();
-    let said = home.run(&[
-        "measure",
-        "--save",
-        "m.json",
-        "--report",
-        "m.md",
-        "--target",
-        "peak<1GiB",
-        "--target",
-        "peak>60MiB",
-        "--",
-        "sh",
-        "-c",
-        &holds(64, 0),
-    ]);
-    assert_eq!(said.code, 0, "{said:?}");
-    assert_eq!(said.out.trim(), (64 * MIB).to_string(), "the output is the command's");
-    assert!(said.is_plain(), "{said:?}");
-    for words in ["command   sh ended with 0 after ", "peak>60MiB", "pass", "written to m.json"] {
-        assert!(said.err.contains(words), "{words}: {said:?}");
+    let targets = ["--target", "peak<1GiB", "--target", "peak>60MiB"];
+    let files = ["--save", "m.json", "--report", "m.md"];
+    let arguments = [&files[..], &targets].concat();
+    let terminal = measured_until_seen(&home, &arguments, (&holds(64), 60));
+    let said = terminal.contents();
+    let counted = (64 * MIB).to_string();
+    for words in
+        [&counted, "command   sh ended with 0 after ", "peak>60MiB", "pass", "written to m.json"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
     }
     let kept = kept(&home, "m.json");
     assert_eq!(kept["result"], json!("pass"));
@@ -97,11 +128,19 @@ fn a_command_is_followed_with_all_that_came_of_it() {
 }
 
 #[test]
+fn the_output_is_the_commands_own() {
+    let home = Home::new();
+    let said = home.run(&["measure", "--", "sh", "-c", "echo mine; echo loud >&2"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "mine\n"), "{said:?}");
+    assert!(said.err.contains("loud\n") && said.is_plain(), "{said:?}");
+    assert!(said.err.contains("command   sh ended with 0 after "), "{said:?}");
+}
+
+#[test]
 fn a_process_that_leaves_its_parent_is_followed_as_well() {
     let home = Home::new();
-    let gone = format!("(setsid sh -c '{}' &) ; sleep 3", holds(48, 0).replace('\'', ""));
-    let said = home.run(&["measure", "--save", "m.json", "--", "sh", "-c", &gone]);
-    assert_eq!(said.code, 0, "{said:?}");
+    let gone = format!("(setsid sh -c '{}' &); {UNTIL_GO}", holds(48));
+    measured_until_seen(&home, &["--save", "m.json"], (&gone, 44));
     let kept = kept(&home, "m.json");
     assert!(kept["command"]["measures"]["peak_bytes"].as_u64().unwrap() > 44 * MIB, "{kept}");
 }
@@ -116,8 +155,11 @@ fn a_missed_target_ends_with_40_whatever_the_command_says() {
         ("peak<1TiB", "exit 0", 0, "pass"),
         ("nobody/peak<1TiB", "exit 0", 1, "unknown"),
     ] {
-        let script = format!("sleep 0.5; {script}");
-        let said = home.run(&["measure", "--target", target, "--", "sh", "-c", &script]);
+        let said = with_more_time(|span| {
+            let script = format!("sleep {}; {script}", span.trim_end_matches('s'));
+            let said = home.run(&["measure", "--target", target, "--", "sh", "-c", &script]);
+            if said.err.contains("too short to be looked at") { Err(said) } else { Ok(said) }
+        });
         assert_eq!((said.code, said.out.as_str()), (code, ""), "{target} {script}: {said:?}");
         assert!(said.err.contains(words), "{words}: {said:?}");
     }
@@ -127,9 +169,16 @@ fn a_missed_target_ends_with_40_whatever_the_command_says() {
 fn a_command_that_takes_too_long_is_ended_with_what_came_of_it() {
     let home = Home::new();
     let script = "trap '' TERM; sleep 600 & echo $!; wait; sleep 600";
-    let said = home.run(&["measure", "--for", "1s", "--save", "m.json", "--", "sh", "-c", script]);
-    assert_eq!(said.code, 0, "its time was over, as was asked: {said:?}");
-    let kept = kept(&home, "m.json");
+    let (kept, said) = with_more_time(|span| {
+        let _before = std::fs::remove_file(home.path("m.json"));
+        let arguments = ["measure", "--for", span, "--save", "m.json", "--", "sh", "-c", script];
+        let said = home.run(&arguments);
+        assert_eq!(said.code, 0, "its time was over, as was asked: {said:?}");
+        let kept = kept(&home, "m.json");
+        // Told before it had begun to listen it just ends.
+        let was_early = kept["command"]["signal"] == json!(15) || said.out.is_empty();
+        if was_early { Err(said) } else { Ok((kept, said)) }
+    });
     assert_eq!((&kept["ended_by"], &kept["command"]["signal"]), (&json!("time"), &json!(9)));
     let sleeper = said.out.trim();
     wait_until("the sleeper is gone", || {
@@ -145,8 +194,10 @@ fn a_signal_is_passed_on_and_the_summary_is_still_written() {
         [(Signal::INT, 130, "INT"), (Signal::TERM, 143, "TERM"), (Signal::HUP, 129, "HUP")]
     {
         let name = format!("{number}.json");
-        let script =
-            format!("trap 'echo told; exit 5' {number}; echo ready; while :; do sleep 0.1; done");
+        // `wait` is cut short by the signal; a child would be waited for first.
+        let script = format!(
+            "trap 'echo told; kill $!; exit 5' {number}; sleep 600 >&- 2>&- & echo ready; wait"
+        );
         let arguments = ["measure", "--save", &name, "--", "sh", "-c", &script];
         let mut child =
             home.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -167,29 +218,44 @@ fn a_signal_is_passed_on_and_the_summary_is_still_written() {
 }
 
 #[test]
+fn on_a_terminal_they_share_ctrl_c_reaches_the_command_once() {
+    let home = Home::new();
+    let script = format!(
+        "n=0; trap 'n=$((n+1)); echo told $n' INT; echo ready; {UNTIL_GO}; echo end $n; exit 5"
+    );
+    let arguments = ["measure", "--save", "m.json", "--", "sh", "-c", &script];
+    let mut terminal = home.dashboard(&arguments);
+    terminal.wait_for_text("ready");
+    terminal.press("\u{3}");
+    terminal.wait_for_text("told 1");
+    home.write("go", "");
+    assert_eq!(terminal.wait_for_end(), 130, "{}", terminal.contents());
+    let said = terminal.contents();
+    assert!(said.contains("end 1") && said.contains("until a signal ended it early"), "{said}");
+    let kept = kept(&home, "m.json");
+    let found = (&kept["ended_by"], &kept["command"]["exit_code"]);
+    assert_eq!(found, (&json!("signal"), &json!(5)));
+}
+
+#[test]
 fn the_simulated_machine_is_measured_with_its_models_and_components() {
     let home = Home::new();
-    let arguments = [
-        "measure",
-        "--demo",
-        "--for",
-        "1s",
-        "--component",
-        "model:*",
-        "--component",
-        "process:*",
-        "--target",
-        "models/peak<1TiB",
-        "--target",
-        "oom_kills<9",
-        "--json",
-    ];
-    let said = home.run(&arguments);
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
-    let mut found: Value = serde_json::from_str(&said.out).unwrap();
+    let patterns = ["--component", "model:*", "--component", "process:*"];
+    let targets = ["--target", "models/peak<1TiB", "--target", "oom_kills<9"];
+    let mut found = with_more_time(|span| {
+        let begin = ["measure", "--demo", "--json", "--for", span];
+        let said = home.run(&[&begin[..], &patterns, &targets].concat());
+        let found: Value = serde_json::from_str(&said.out).unwrap();
+        let is_seen = found["models"]["peak_bytes"].as_u64().is_some_and(|peak| peak > 0)
+            && found["components"].as_array().is_some_and(|all| !all.is_empty())
+            && found["stall"].is_object();
+        if !is_seen {
+            return Err(said);
+        }
+        assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+        Ok(found)
+    });
     assert_eq!(found["machine"]["mode"], json!("demo"));
-    assert!(found["models"]["peak_bytes"].as_u64().unwrap() > 0);
-    assert!(!found["components"].as_array().unwrap().is_empty());
     // How many there are by then is the simulation's own affair.
     let first = found["components"][0].take();
     found["components"] = json!([first]);
@@ -200,8 +266,7 @@ fn the_simulated_machine_is_measured_with_its_models_and_components() {
 fn two_measurements_are_held_side_by_side() {
     let home = Home::new();
     for (name, mib) in [("a.json", 64), ("b.json", 24)] {
-        let said = home.run(&["measure", "--save", name, "--", "sh", "-c", &holds(mib, 0)]);
-        assert_eq!(said.code, 0, "{said:?}");
+        measured_until_seen(&home, &["--save", name], (&holds(mib), mib));
     }
     let said = home.run(&["measure", "--compare", "a.json", "b.json", "--report", "c.md"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
@@ -313,7 +378,7 @@ fn a_summary_is_as_wide_as_the_terminal() {
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
-    let home = Home::new();
+    let home = calm();
     for arguments in [
         &["measure", "--demo", "--for", "10m"][..],
         &["measure", "--demo", "--for", "10m", "--json"],
@@ -379,7 +444,7 @@ impl Drop for Hog {
 
 #[test]
 fn memory_is_really_taken_in_steps_and_really_given_back() {
-    let home = Home::new();
+    let home = calm();
     let mut hog = Hog::start(
         &home,
         &["--size", "96MiB", "--step", "40MiB", "--every", "10ms", "--hold", "10m"],
@@ -399,7 +464,7 @@ fn memory_is_really_taken_in_steps_and_really_given_back() {
 
 #[test]
 fn the_json_of_a_hog_keeps_its_shape() {
-    let home = Home::new();
+    let home = calm();
     let said = home.run(&["hog", "--size", "8MiB", "--hold", "0s", "--json"]);
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
     let lines: Vec<Value> =
@@ -418,7 +483,7 @@ fn the_json_of_a_hog_keeps_its_shape() {
 
 #[test]
 fn more_than_there_is_is_refused_forced_or_not() {
-    let home = Home::new();
+    let home = calm();
     for force in [&[][..], &["--force"]] {
         let said = home.run(&[&["hog", "--size", "1000TiB"], force].concat());
         assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
@@ -428,9 +493,12 @@ fn more_than_there_is_is_refused_forced_or_not() {
 
 #[test]
 fn time_and_each_signal_end_it_with_their_code() {
-    let home = Home::new();
-    let said = home.run(&["hog", "--size", "8MiB", "--hold", "10m", "--for", "1s"]);
-    assert_eq!(said.code, 0, "{said:?}");
+    let home = calm();
+    let said = with_more_time(|span| {
+        let said = home.run(&["hog", "--size", "8MiB", "--hold", "10m", "--for", span]);
+        assert_eq!(said.code, 0, "{said:?}");
+        if said.out.starts_with("held 8 MiB") { Ok(said) } else { Err(said) }
+    });
     assert!(said.out.contains("freed 8 MiB: its time is over; 8 MiB came back"), "{said:?}");
     let said = home.run(&["hog", "--size", "8MiB", "--hold", "0s", "--until", "emergency"]);
     assert_eq!(said.code, 1, "{said:?}");
@@ -447,7 +515,7 @@ fn time_and_each_signal_end_it_with_their_code() {
 
 #[test]
 fn any_key_frees_it_on_a_terminal() {
-    let home = Home::new();
+    let home = calm();
     let mut terminal = home.dashboard(&["hog", "--size", "32MiB", "--hold", "10m"]);
     terminal.wait_for_text("held 32 MiB of 32 MiB");
     terminal.wait_for_text("any key frees it");
@@ -459,7 +527,7 @@ fn any_key_frees_it_on_a_terminal() {
 
 #[test]
 fn said_is_read_by_people() {
-    let home = Home::new();
+    let home = calm();
     let said: Said =
         home.run(&["hog", "--size", "16MiB", "--step", "8MiB", "--every", "1ms", "--hold", "0s"]);
     assert!(said.code == 0 && said.is_plain(), "{said:?}");

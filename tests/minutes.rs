@@ -141,6 +141,26 @@ fn time_at_each_level_adds_up_to_the_time_that_was_looked_at() {
 }
 
 #[test]
+fn no_minute_says_less_than_the_worst_level_it_spent_time_at() {
+    // At every second of a minute once: the level falls also at its border, over
+    // which a part of a second goes.
+    for more in 0..60 {
+        let (mut machine, mut disk) = (Machine::new(), Disk::default());
+        machine.jumped = 500;
+        machine.used = 99.0;
+        disk.run(&mut machine, 90 + more);
+        machine.used = 40.0;
+        disk.run(&mut machine, 200);
+        disk.wind_up(&mut machine);
+        for minute in &disk.minutes {
+            let spent = |level: &Level| !minute.was.spent.at(*level).is_zero();
+            let worst = Level::ALL.into_iter().filter(spent).max();
+            assert!(Some(minute.was.level) >= worst, "after {more} s more: {minute:?}");
+        }
+    }
+}
+
+#[test]
 fn minutes_go_to_the_disk_five_at_a_time_or_along_with_what_goes_there_anyway() {
     let (mut machine, mut disk) = (Machine::new(), Disk::default());
     disk.run(&mut machine, 3600);

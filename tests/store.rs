@@ -312,7 +312,7 @@ fn a_look_sees_what_is_written_and_changes_nothing() {
     assert_eq!(Store::look(folder.path()).unwrap(), seen);
     assert_eq!(std::fs::read(folder.path().join(FILE)).unwrap(), before);
     std::fs::write(folder.path().join(FILE), "").unwrap();
-    assert!(Store::look(folder.path()).is_err());
+    assert!(Store::look(folder.path()).unwrap().events.is_empty());
 }
 
 #[test]
@@ -400,6 +400,149 @@ fn a_newer_or_foreign_database_is_refused() {
     drop(other);
     let fault = refusal(folder.path());
     assert!(matches!(fault, StoreError::Newer { found: 99, known: 4, .. }), "{fault:?}");
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// What each who only looks is told, which is the same.
+fn looked(folder: &Path) -> Result<Restored, StoreError> {
+    let found = Store::look(folder);
+    let events = Store::events_since(folder, Wall::MIN);
+    let figures = Store::figures(folder, (Wall::MIN, Wall::MAX));
+    assert_eq!((events.is_ok(), figures.is_ok()), (found.is_ok(), found.is_ok()));
+    found
+}
+
+#[test]
+fn a_look_leaves_nothing_beside_the_history_and_reads_what_waits_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // A name that an address would read otherwise.
+    let folder = folder.path().join("a b?mode=memory#%2f");
+    let (store, _) = open(&folder);
+    store.record_event(note(1, now())).unwrap();
+    close(store);
+    assert_eq!(names(&folder), [FILE]);
+    assert_eq!(looked(&folder).unwrap().events, [note(1, now())]);
+    assert_eq!(names(&folder), [FILE]);
+
+    let raw = rusqlite::Connection::open(folder.join(FILE)).unwrap();
+    raw.execute("DELETE FROM events", []).unwrap();
+    assert!(names(&folder).contains(&format!("{FILE}-wal")));
+    assert_eq!(looked(&folder).unwrap().events, []);
+    drop(raw);
+}
+
+#[test]
+fn a_history_is_read_where_nothing_can_be_written() {
+    if rustix::process::geteuid().is_root() {
+        // Permissions do not bind root: nothing can be proved here.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    store.record_event(note(1, now())).unwrap();
+    close(store);
+    let may = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(folder.path().join(FILE), may(0o400)).unwrap();
+    std::fs::set_permissions(folder.path(), may(0o500)).unwrap();
+    assert_eq!(looked(folder.path()).unwrap().events, [note(1, now())]);
+    std::fs::set_permissions(folder.path(), may(0o700)).unwrap();
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    assert!(matches!(refusal(folder.path()), StoreError::NoFile { .. }));
+    let fault = looked(folder.path()).unwrap_err();
+    assert!(matches!(fault, StoreError::NoFile { .. }), "{fault:?}");
+    assert!(fault.to_string().contains("is no file"), "{fault}");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(matches!(looked(folder.path()), Err(StoreError::NoFile { .. })));
+}
+
+#[test]
+fn an_empty_file_is_a_history_in_which_nothing_happened() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(FILE), "").unwrap();
+    let found = looked(folder.path()).unwrap();
+    assert_eq!(std::fs::read(folder.path().join(FILE)).unwrap(), b"");
+    assert_eq!(names(folder.path()), [FILE]);
+    let (store, restored) = open(folder.path());
+    assert_eq!(found, restored);
+    close(store);
+}
+
+#[test]
+fn a_version_that_is_none_and_tables_that_are_not_ours_are_said() {
+    for set in ["PRAGMA user_version = -1", "PRAGMA user_version = 4"] {
+        let folder = tempfile::tempdir().unwrap();
+        let other = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+        other.execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
+        other.execute_batch(set).unwrap();
+        drop(other);
+        for fault in [refusal(folder.path()), looked(folder.path()).unwrap_err()] {
+            assert!(matches!(fault, StoreError::Foreign { .. }), "{set}: {fault:?}");
+        }
+    }
+    for (damage, said) in [
+        ("DROP TABLE minutes", "no table `minutes`"),
+        ("DROP TABLE events", "no table `events`"),
+        ("ALTER TABLE minutes RENAME level TO height", "is damaged"),
+        ("UPDATE highest SET seq = 'x'", "is damaged"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        close(open(folder.path()).0);
+        let raw = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+        raw.execute_batch(damage).unwrap();
+        drop(raw);
+        let found = Store::look(folder.path()).map(|_| ());
+        let figures = Store::figures(folder.path(), (Wall::MIN, Wall::MAX)).map(|_| ());
+        let fault = found.and(figures).unwrap_err();
+        assert!(fault.to_string().contains(said), "{damage}: {fault:?}");
+    }
+}
+
+#[test]
+fn the_highest_numbers_are_those_of_the_events_where_they_were_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    store.record_event(note(1, now())).unwrap();
+    store.record_event(started(2, 7)).unwrap();
+    close(store);
+    let raw = rusqlite::Connection::open(folder.path().join(FILE)).unwrap();
+    raw.execute("DELETE FROM highest", []).unwrap();
+    drop(raw);
+    let found = looked(folder.path()).unwrap();
+    assert_eq!((found.events.len(), found.next_seq, found.next_action), (2, 3, 8));
+    let (store, restored) = open(folder.path());
+    assert_eq!(restored, found);
+    store.record_event(note(3, now())).unwrap();
+    close(store);
+    assert_eq!(looked(folder.path()).unwrap().next_seq, 4);
+}
+
+#[test]
+fn texts_that_could_steer_a_terminal_are_cleaned_where_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    let body = EventBody::Note { text: "a\u{1b}]0;own\u{7}b\u{202e}".into() };
+    store.record_event(Event { seq: 1, time: now(), body }).unwrap();
+    let component = "process:a\u{1b}[31mb".into();
+    store.set_choice(Choice { component, pinned: Some(true), priority: None }).unwrap();
+    close(store);
+    let found = looked(folder.path()).unwrap();
+    assert_eq!(found.events[0].body.text(), "a]0;ownb");
+    assert_eq!(found.choices[0].component, "process:a[31mb");
 }
 
 #[test]

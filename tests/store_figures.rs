@@ -200,6 +200,38 @@ fn rows_that_cannot_be_read_hide_no_others() {
 }
 
 #[test]
+fn figures_that_cannot_have_been_are_passed_over_and_names_are_cleaned() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    let good = minute(now(), 4_000, Level::Normal, 60);
+    learn(&store, Lesson::Minutes(vec![good.clone()]));
+    learn(&store, Lesson::Count(Count { at: now(), rows: vec![] }));
+    close(store);
+    let most = i64::MAX;
+    raw(folder.path())
+        .execute_batch(&format!(
+            "INSERT INTO minutes VALUES (1, 'normal', {most}, {most}, {most}, {most}, 1, 1, 1, 1, 1, 1);
+             INSERT INTO minutes VALUES (2, 'normal', 1, 0, 0, 0, 1, 1, 1, 1, 1e308, 1);
+             INSERT INTO minutes VALUES (3, 'normal', 1, 0, 0, 0, 1, 1, 1, 1, -1.0, 1);
+             INSERT INTO minutes VALUES (4, 'normal', 1, 0, 0, 0, 1, {most}, 1, 1, 1, 1);
+             INSERT INTO minutes VALUES (5, 'normal', 90000, 30000, 0, 0, 1, 1, 1, 1, 1, 1);
+             INSERT INTO components VALUES (77, char(27) || ']0;own' || char(7), char(155) || 'x', 'process');
+             INSERT INTO components VALUES (78, 'process:y', 'y', 'process');
+             INSERT INTO held SELECT slot, 77, NULL, NULL, 5 FROM counts;
+             INSERT INTO held SELECT slot, 78, NULL, NULL, {most} FROM counts;",
+        ))
+        .unwrap();
+    let found = Store::figures(folder.path(), ALWAYS).unwrap();
+    let [twice, last] = &found.minutes[..] else { panic!("{:?}", found.minutes) };
+    assert_eq!(last, &good);
+    // It was seen twice, and lasted no longer for that.
+    let lasted = |level| twice.was.spent.at(level).as_secs();
+    assert_eq!((lasted(Level::Normal), lasted(Level::Warning)), (45, 15));
+    let [held] = &found.counts[0].rows[..] else { panic!("{:?}", found.counts) };
+    assert_eq!((held.id.as_str(), held.name.as_str()), ("]0;own", "x"));
+}
+
+#[test]
 fn figures_are_swept_by_age_with_the_components_nobody_counts_any_longer() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path());

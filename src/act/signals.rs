@@ -91,6 +91,11 @@ pub async fn term(key: ProcessKey, patience: Duration) -> Result<bool, ActFault>
     Ok(!ask_to_end(&grip, key)? || timeout(patience, grip.gone()).await.is_ok())
 }
 
+/// Ends a process without asking it. False: it is gone already.
+pub fn kill(key: ProcessKey) -> Result<bool, ActFault> {
+    send(&grip_on(key)?, key, Signal::KILL)
+}
+
 /// Stops a process where it stands. It keeps its memory and gets no more.
 pub fn pause(key: ProcessKey) -> Result<(), ActFault> {
     let facts = platform::facts(key.pid).ok().flatten();
@@ -198,6 +203,20 @@ mod tests {
             let refused = allowed(pid);
             assert!(matches!(refused, Err(ActFault::Protected { .. })), "{pid}: {refused:?}");
         }
+    }
+
+    /// Pids are reused: who has it now was never meant.
+    #[test]
+    fn another_process_of_that_pid_is_not_killed() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = child.id();
+        let started = platform::facts(pid).unwrap().unwrap().started;
+        let refused = kill(ProcessKey { pid, started: started / 2 });
+        assert!(matches!(refused, Err(ActFault::NotTheSame { .. })), "{refused:?}");
+        assert!(child.try_wait().unwrap().is_none(), "it lives");
+        assert!(kill(ProcessKey { pid, started }).unwrap());
+        child.wait().unwrap();
+        assert!(!kill(ProcessKey { pid, started }).unwrap(), "gone already");
     }
 
     proptest::proptest! {

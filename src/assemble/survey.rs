@@ -12,7 +12,7 @@ use crate::config::{LoadedConfig, trust};
 use crate::domain::process::{Process, ProcessTable};
 use crate::domain::sample::{Memory, MemoryParts};
 use crate::domain::survey::{
-    ConfigSurvey, EngineDoor, GuardSurvey, Housing, RunnerSurvey, ServerSurvey,
+    ConfigSurvey, EngineDoor, GuardSurvey, Housing, RunnerSurvey, ServerSurvey, asked,
 };
 use crate::domain::text::clean;
 use crate::domain::{Bytes, Named, NamedBy, ProcessRole, Reading, SensorFault, Snapshot, Survey};
@@ -164,10 +164,13 @@ fn models_disk(
     config: &LoadedConfig,
     servers: &[ServerSurvey],
 ) -> Reading<crate::domain::survey::Disk> {
-    let settings = servers.iter().filter_map(|server| server.environment.as_ref().ok()).flatten();
-    let told = settings.clone().find(|(name, _)| name == "OLLAMA_MODELS");
+    let settings = asked(servers).and_then(|server| server.environment.as_ref().ok());
+    let told = settings.into_iter().flatten().find(|(name, _)| name == "OLLAMA_MODELS");
     if let Some((_, folder)) = told {
-        return seen::disk(Path::new(folder));
+        return match Path::new(folder) {
+            folder if folder.is_dir() => seen::disk(folder),
+            _ => Err(SensorFault::absent(format!("its folder {folder} cannot be seen from here"))),
+        };
     }
     let told = config.variable("OLLAMA_MODELS");
     let folders = ollama::model_folders(told, config.variable("HOME"));

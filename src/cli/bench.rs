@@ -8,7 +8,6 @@ mod measure;
 mod report;
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,7 +111,7 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
 fn read_prompt(file: &Path) -> Result<String> {
     let reading = || format!("read the prompt `{}`", file.display());
     let mut text = String::new();
-    let opened = File::open(file).with_context(reading)?;
+    let opened = crate::config::file::open(file).with_context(reading)?;
     opened.take(LONGEST_PROMPT + 1).read_to_string(&mut text).with_context(reading)?;
     if text.len() as u64 > LONGEST_PROMPT {
         bail!("the prompt `{}` is longer than {} KiB", file.display(), LONGEST_PROMPT / 1024);

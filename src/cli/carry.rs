@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::value::span_from_text;
 use crate::domain::event::EventBody;
 use crate::domain::plan::{RunningPlan, Verdict};
+use crate::domain::time::Exactly;
 use crate::domain::{Bytes, ModelName, ModelState, Moment, Outcome, Plan, Snapshot};
 use crate::engine::link::{Command, PlanRequest, Reply};
 
@@ -73,7 +74,7 @@ impl Terms {
 
     /// `within 30 s`
     pub fn within(&self) -> String {
-        format!("within {}", text::seconds(self.wait.unwrap_or_default()))
+        format!("within {}", Exactly(self.wait.unwrap_or_default()))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::assemble::{self, RECORDING, Running};
 use crate::config::LoadedConfig;
 use crate::domain::snapshot::Mode;
 use crate::domain::{Event, Snapshot};
+use crate::engine::clock::Clock;
 use crate::engine::link::{Attention, Command};
 
 use super::Context;
@@ -82,6 +83,11 @@ impl Following {
     /// entered when it has lasted.
     pub fn unsettled(&self) -> Duration {
         self.running.began().map_or(Duration::ZERO, |began| began.regime.limits.enter_after)
+    }
+
+    /// By which samples say when they were taken, where the engine is our own.
+    pub fn clock(&self) -> Option<Clock> {
+        self.running.began().map(|began| began.clock)
     }
 
     pub fn snapshot(&self) -> Arc<Snapshot> {

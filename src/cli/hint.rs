@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::config::key::{HINT, closest};
 use crate::config::value::hint_from_value;
 use crate::domain::level::Basis;
+use crate::domain::shell::quoted;
 use crate::domain::text::clean;
 use crate::domain::{HintValue, HintValues, Level, Snapshot, Wall};
 
@@ -156,42 +157,9 @@ fn unknown(key: &str, hints: &HintValues) -> String {
     format!("the config has no hint `{}`\nhint: {way_out}; or give a --default\n", clean(key))
 }
 
-/// As a shell takes it for one word, whatever is in it.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+-,".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_shell_takes_a_value_for_one_word() {
-        for (text, wanted) in [
-            ("500", "500"),
-            ("-0.5", "-0.5"),
-            ("", "''"),
-            ("two words", "'two words'"),
-            ("$(rm x)`y`", "'$(rm x)`y`'"),
-            ("it's", r"'it'\''s'"),
-            ("~", "'~'"),
-        ] {
-            assert_eq!(quoted(text), wanted);
-        }
-    }
-
-    #[test]
-    fn a_shell_reads_what_was_meant() {
-        for text in ["", "a b", "it's \"so\" $HOME `x` \\ * ~ # ! ;", "é", "-n", "a\\'b"] {
-            let line = format!("x={}; printf %s \"$x\"", quoted(text));
-            let said = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
-            assert_eq!(String::from_utf8(said.stdout).unwrap(), text);
-        }
-    }
 
     #[test]
     fn a_default_is_what_it_looks_like() {

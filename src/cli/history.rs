@@ -13,6 +13,7 @@ use anyhow::Result;
 use crate::config::value::span_from_text;
 use crate::domain::Wall;
 use crate::domain::past::Minute;
+use crate::domain::time::{DAY, Exactly};
 
 use super::Context;
 use super::exit::{ExitCode, WrongUsage};
@@ -26,9 +27,6 @@ use text::Manner;
 
 const NOTHING: &str = "nothing is recorded of that time: a plimsoll that acts here, such as \
                        `plimsoll guard`, writes a row a minute";
-
-/// Told of where nobody says since when.
-const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -47,7 +45,8 @@ pub struct Args {
     /// Up to so long ago, or up to a time [default: now]
     #[arg(long, value_name = "WHEN", value_parser = when)]
     until: Option<When>,
-    /// A row for so long: whole minutes, as in 10m or 1h
+    /// A row for so long: whole minutes, as in 10m or 1h; such as divide a day
+    /// begin with it, others go on from day to day
     #[arg(long, value_name = "DURATION", value_parser = every)]
     every: Option<i64>,
     /// For spreadsheets: a line of names, then a line a row
@@ -73,9 +72,13 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     let config = context.config()?;
     let now = Wall::now();
     let since = args.since.map_or(When::Ago(DAY), |since| since).time(now);
-    let until = args.until.map_or(now, |until| until.time(now));
+    // Nothing is known of what is to come, and it is no gap.
+    let until = args.until.map_or(now, |until| until.time(now).min(now));
     if since >= until {
-        return Err(WrongUsage("--since is not before --until: nothing lies between").into());
+        return Err(WrongUsage(
+            "--since is not before --until, or not in the past: nothing lies between",
+        )
+        .into());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let figures =
@@ -120,7 +123,7 @@ fn write(
         is_short: day(first) == day(until) && gaps.iter().all(|gap| day(gap.from) == day(until)),
     };
     if let Some(columns) = columns {
-        let every = crate::domain::time::Span(Duration::from_secs(every.unsigned_abs() * 60));
+        let every = Exactly(Duration::from_secs(every.unsigned_abs() * 60));
         let head = format!("{every} a row, the worst of each; times in UTC");
         writeln!(out, "{}", super::facts::cell(&head, columns).trim_end())?;
     }

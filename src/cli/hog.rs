@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Heard, SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -20,7 +20,8 @@ use crate::assemble::Source;
 use crate::config::LoadedConfig;
 use crate::config::value::span_from_text;
 use crate::domain::bytes::NotASize;
-use crate::domain::{Bytes, Level, Snapshot, Wall};
+use crate::domain::{Bytes, Level, Monotonic, Snapshot};
+use crate::engine::clock::Clock;
 use crate::engine::link::Attention;
 use crate::sense::family::{held_here, offer_to_the_kernel};
 
@@ -58,10 +59,11 @@ after --hold, after --for, at any key on a terminal, at Ctrl-C, TERM, HUP or
 Ctrl-Z, once level --until is reached, and when it can no longer see. A guard
 that runs here acts on it as on any other program.
 
-A step that is no smaller than headroom, which is what is left to the next
-level, is not taken without --force, and what is held is given back at
-emergency. Forced or not, 256 MiB and a fiftieth of memory stay available. The
-kernel is asked to end it first (oom_score_adj 1000).
+SIZE must be smaller than headroom, which is what is left to the next level,
+and each step too when it is its turn; --force goes beyond. What is held is
+given back at emergency. Forced or not, 256 MiB stay available, or a fiftieth
+of memory where that is more. The kernel is asked to end it first
+(oom_score_adj 1000).
 
   plimsoll hog --size 256MiB                       does anybody notice?
   plimsoll hog --size 8GiB --step 512MiB --every 2s --until warning --force
@@ -138,10 +140,12 @@ struct Hog<'a> {
     hang_up: Heard,
     suspend: Heard,
     begun: Instant,
+    /// That of the samples: the wall clock may be set meanwhile.
+    clock: Clock,
     /// When memory was read last.
-    read: (Wall, Instant),
+    read: (Option<Monotonic>, Instant),
     /// A reading before that says nothing of what is held.
-    changed: Wall,
+    changed: Monotonic,
     highest: Level,
     progress: Progress,
 }
@@ -151,37 +155,22 @@ async fn hog(
     (context, config): (&Context, &LoadedConfig),
     out: &mut dyn Write,
 ) -> Result<ExitCode> {
-    let attention = Attention { watched: false, ..Attention::default() };
-    let following = Following::of((context, config), attention, false).await?;
     let lines = Lines { is_json: args.json, columns: columns(context).filter(|_| !args.json) };
-    let now = Wall::now();
-    let mut hog = Hog {
-        args,
-        following,
-        taken: Taken::default(),
-        keys: Keys::listen(),
-        hang_up: hang_up()?,
-        suspend: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
-        begun: Instant::now(),
-        read: (now, Instant::now()),
-        changed: now,
-        highest: Level::Normal,
-        progress: Progress::new(),
-    };
+    let mut hog = Hog::begin(args, (context, config)).await?;
     let end = hog.take_and_hold(lines, out).await;
     // Before anything that can fail.
     let freed = hog.free(&end).await;
-    let Hog { following, keys, progress, .. } = hog;
-    drop((progress, keys));
-    following.stop().await;
-    let freed_all = freed
-        .came_back()
-        .is_none_or(|came_back| came_back.get() >= freed.held.get() / 100 * CAME_BACK_PERCENT);
+    hog.stop().await;
     let end = end?;
     if !freed.held.is_zero() {
         lines.freed(out, &freed)?;
     }
-    if !freed_all {
+    code(end, (&freed, args.until))
+}
+
+fn code(end: End, (freed, until): (&Freed, Option<Level>)) -> Result<ExitCode> {
+    let least = freed.held.get() / 100 * CAME_BACK_PERCENT;
+    if freed.came_back().is_some_and(|came_back| came_back.get() < least) {
         bail!("{} were given back and did not leave this process", freed.held);
     }
     match end {
@@ -189,11 +178,11 @@ async fn hog(
             writeln!(io::stderr(), "plimsoll: {why}")?;
             Ok(ExitCode::Done)
         }
+        End::Told(_) => match until.filter(|until| freed.highest < *until) {
+            Some(until) => Err(anyhow!("level {until} was not reached")),
+            None => Ok(ExitCode::Done),
+        },
         End::Done(_) => Ok(ExitCode::Done),
-        End::Told(_) if args.until.is_some_and(|until| freed.highest < until) => {
-            Err(anyhow!("level {} was not reached", args.until.unwrap_or_default()))
-        }
-        End::Told(_) => Ok(ExitCode::Done),
         End::Signal(code) => Ok(code),
         End::Refused(refusal) => Err(anyhow!("{}", refusal.words())),
         End::Failed(why) => Err(anyhow!("{why}")),
@@ -201,6 +190,36 @@ async fn hog(
 }
 
 impl Hog<'_> {
+    async fn begin<'a>(
+        args: &'a Args,
+        (context, config): (&Context, &LoadedConfig),
+    ) -> Result<Hog<'a>> {
+        let attention = Attention { watched: false, ..Attention::default() };
+        let following = Following::of((context, config), attention, false).await?;
+        let clock = following.clock().context("look at memory by itself")?;
+        Ok(Hog {
+            args,
+            following,
+            taken: Taken::default(),
+            keys: Keys::listen(),
+            hang_up: hang_up()?,
+            suspend: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
+            begun: Instant::now(),
+            clock,
+            read: (None, Instant::now()),
+            changed: clock.now().mono,
+            highest: Level::Normal,
+            progress: Progress::new(),
+        })
+    }
+
+    /// The terminal is as it was from then on.
+    async fn stop(self) {
+        let Hog { following, keys, progress, .. } = self;
+        drop((progress, keys));
+        following.stop().await;
+    }
+
     async fn take_and_hold(&mut self, lines: Lines, out: &mut dyn Write) -> Result<End> {
         let first = match self.fresh().await {
             Ok(first) => first,
@@ -263,7 +282,7 @@ impl Hog<'_> {
                     return Some(end);
                 }
             }
-            self.changed = Wall::now();
+            self.changed = self.clock.now().mono;
         }
         None
     }
@@ -290,7 +309,7 @@ impl Hog<'_> {
         loop {
             let snapshot = self.following.snapshot();
             self.see(&snapshot);
-            if snapshot.sample.is_some() && self.read.0 > self.changed {
+            if snapshot.sample.is_some() && self.read.0 > Some(self.changed) {
                 return Ok(snapshot);
             }
             if let Some(end) = self.wake(Instant::now() + LOOK_EVERY).await {
@@ -373,8 +392,9 @@ impl Hog<'_> {
 
     fn see(&mut self, snapshot: &Snapshot) {
         let Some(sample) = &snapshot.sample else { return };
-        if sample.at.wall != self.read.0 && sample.memory.is_ok() {
-            self.read = (sample.at.wall, Instant::now());
+        let taken = Some(sample.at.mono);
+        if taken != self.read.0 && sample.memory.is_ok() {
+            self.read = (taken, Instant::now());
         }
         self.highest = self.highest.max(snapshot.level.level);
     }
@@ -396,11 +416,11 @@ impl Hog<'_> {
         self.taken.free();
         self.following.go_on_unread(true);
         let own = own.zip(held_here());
-        let freed = Wall::now();
+        let freed = self.clock.now().mono;
         let reading = async {
             loop {
                 let snapshot = self.following.snapshot();
-                if snapshot.sample.as_ref().is_some_and(|sample| sample.at.wall > freed) {
+                if snapshot.sample.as_ref().is_some_and(|sample| sample.at.mono > freed) {
                     return available(&snapshot);
                 }
                 // A second signal does not wait for the proof.

@@ -1,14 +1,15 @@
 //! `plimsoll man`: a page for each command, in roff, made from the commands
-//! and flags there are and from what stands in their help.
+//! and flags there are and from what stands in their help. Of what lies where
+//! pages go only pages of its own are replaced, and no link is followed.
 
+mod folder;
 mod page;
 mod roff;
 
-use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::CommandFactory;
 
 use super::exit::{ExitCode, UnknownWord};
@@ -22,6 +23,9 @@ that is named.
 
   plimsoll man --to ~/.local/share/man/man1   every page, a file each
   plimsoll man fit > plimsoll-fit.1           one page
+
+Pages of plimsoll that are there are replaced. Any other file, a link or a folder
+in a page's place is left as it is, and nothing is written.
 
 Exit codes: 0 done; 1 a file cannot be written; 2 usage.")]
 pub struct Args {
@@ -40,7 +44,8 @@ pub fn run<L: CommandFactory>(args: &Args, out: &mut dyn Write) -> Result<ExitCo
     match &args.to {
         Some(folder) => {
             let pages = Page::all(&whole);
-            write_all(folder, &pages)?;
+            let files = pages.iter().map(|page| (format!("{}.1", page.name()), page.text()));
+            folder::write_all(folder, &files.collect::<Vec<_>>())?;
             writeln!(out, "{} pages in {}", pages.len(), folder.display())?;
         }
         None => {
@@ -63,13 +68,4 @@ fn named<'a>(whole: &'a clap::Command, words: &[String]) -> Result<Page<'a>> {
         page = page.below(word).ok_or_else(unknown)?;
     }
     Ok(page)
-}
-
-fn write_all(folder: &Path, pages: &[Page<'_>]) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
-    for page in pages {
-        let file = folder.join(format!("{}.1", page.name()));
-        fs::write(&file, page.text()).with_context(|| format!("write {}", file.display()))?;
-    }
-    Ok(())
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 use crate::assemble::Source;
-use crate::config::LoadedConfig;
+use crate::config::schema::ComponentRule;
 use crate::config::value::span_from_text;
 use crate::domain::{Named, Wall};
 
@@ -108,32 +108,44 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     if !args.command.is_empty() && context.source != Source::Live {
         return Err(WrongUsage("a command runs on this machine, not on another").into());
     }
-    let now = Wall::now();
-    // A place that cannot be written is said now and not in the end.
-    let keep = |path: &PathBuf, ending| Place::keep(path, (now, ending));
-    let report = args.report.as_ref().map(|path| keep(path, "md")).transpose()?;
-    let save = args.save.as_ref().map(|path| keep(path, "json")).transpose()?;
-    let followed = follow(args, context)?;
-    let mut measurement = followed.measurement;
+    let places = places(args)?;
+    let Followed { mut measurement, ended_by_signal } = follow(args, context)?;
     measurement.targets = target::judge(&args.targets, &measurement);
     measurement.result = target::result(&measurement.targets);
-    let places = keep_files(&measurement, [report, save])?;
-    let code = code(&measurement, followed.ended_by_signal);
+    let kept = keep_files(&measurement, places)?;
+    tell((&measurement, &kept), args, (context, out))?;
+    Ok(code(&measurement, ended_by_signal))
+}
+
+/// For report and file. A place that cannot be written is said now and not in
+/// the end.
+fn places(args: &Args) -> Result<[Option<Place>; 2]> {
+    let now = Wall::now();
+    let keep = |path: &Option<PathBuf>, ending| {
+        path.as_ref().map(|path| Place::keep(path, (now, ending))).transpose()
+    };
+    Ok([keep(&args.report, "md")?, keep(&args.save, "json")?])
+}
+
+fn tell(
+    found: (&Measurement, &[PathBuf]),
+    args: &Args,
+    (context, out): (&Context, &mut dyn Write),
+) -> Result<()> {
     match (args.json, args.command.is_empty()) {
-        (true, _) => write_json(out, &measurement)?,
-        (false, true) => summary(out, (&measurement, &places), columns(context))?,
+        (true, _) => write_json(out, found.0)?,
+        (false, true) => summary(out, found, columns(context))?,
         // The output is the command's. A terminal that is gone changes no code.
-        (false, false) => {
-            drop(summary(&mut io::stderr().lock(), (&measurement, &places), stderr_columns()));
-        }
+        (false, false) => drop(summary(&mut io::stderr().lock(), found, stderr_columns())),
     }
-    out.flush()?;
-    Ok(code)
+    Ok(out.flush()?)
 }
 
 fn follow(args: &Args, context: &Context) -> Result<Followed> {
     let mut config = context.config()?;
-    let has_own_look = name_components(&args.components, &mut config);
+    let named = named(&args.components);
+    let has_own_look = !named.is_empty();
+    config.config.components.extend(named);
     let plan = Plan {
         span: args.span,
         patterns: &args.components,
@@ -152,14 +164,15 @@ fn follow(args: &Args, context: &Context) -> Result<Followed> {
     followed
 }
 
-/// Has sensors follow what is asked for, as if the config named it: otherwise
-/// they read the largest processes alone. Says whether anything was named.
-fn name_components(patterns: &[String], config: &mut LoadedConfig) -> bool {
+/// What sensors are to follow as if the config named it: otherwise they read
+/// the largest processes alone.
+fn named(patterns: &[String]) -> Vec<ComponentRule> {
     let of_models = ["model:", "server:", "runner:"];
-    let before = config.config.components.len();
+    let mut rules = Vec::new();
     for pattern in patterns {
         // All processes would be read at each look.
-        let is_all = pattern.chars().all(|c| c == '*');
+        let name = pattern.strip_prefix("process:").unwrap_or(pattern);
+        let is_all = name.chars().all(|c| c == '*');
         if is_all || of_models.iter().any(|prefix| pattern.starts_with(prefix)) {
             continue;
         }
@@ -167,10 +180,9 @@ fn name_components(patterns: &[String], config: &mut LoadedConfig) -> bool {
             Some(_) => pattern.clone(),
             None => format!("process:{pattern}"),
         };
-        let rule = crate::config::schema::ComponentRule { pattern, ..Default::default() };
-        config.config.components.push(rule);
+        rules.push(ComponentRule { pattern, ..Default::default() });
     }
-    config.config.components.len() > before
+    rules
 }
 
 fn keep_files(
@@ -228,4 +240,17 @@ fn code(measurement: &Measurement, ended_by_signal: Option<ExitCode>) -> ExitCod
 /// Nothing was seen.
 fn nothing_seen() -> anyhow::Error {
     anyhow!("nothing was measured: there was no sample of memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_processes_are_the_largest_however_they_are_asked_for() {
+        let patterns = ["*", "process:*", "**", "model:*", "process:cc*", "make", "container:*"];
+        let named = named(&patterns.map(str::to_owned));
+        let named: Vec<String> = named.into_iter().map(|rule| rule.pattern).collect();
+        assert_eq!(named, ["process:cc*", "process:make", "container:*"]);
+    }
 }

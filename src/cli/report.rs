@@ -9,13 +9,13 @@ mod tell;
 mod text;
 
 use std::io::Write;
-use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::domain::Wall;
+use crate::domain::past::Minute;
 use crate::domain::text::clean;
-use crate::domain::time::Span;
+use crate::domain::time::{DAY, Exactly};
 
 use super::Context;
 use super::doctor;
@@ -26,9 +26,6 @@ use super::when::{When, when};
 use sections::sections;
 use story::Report;
 use tell::{Sources, tell};
-
-/// Told of where nobody says since when.
-const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -44,6 +41,9 @@ pub struct Args {
     /// So long ago, as in 30m or 2d, or at a time [default: 1d]
     #[arg(long, value_name = "WHEN", value_parser = when)]
     since: Option<When>,
+    /// Up to so long ago, or up to a time [default: now]
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    until: Option<When>,
     /// For programs: one JSON object
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
@@ -55,10 +55,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCode> {
     let config = context.config()?;
     let now = Wall::now();
-    let span = (args.since.map_or(When::Ago(DAY), |since| since).time(now), now);
-    if span.0 >= span.1 {
-        return Err(WrongUsage("--since is not in the past: there is nothing to tell").into());
-    }
+    let span = span(args, now)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let sources = runtime.block_on(async {
         let kept = Kept::begin(context, &config).await?;
@@ -79,12 +76,26 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     Ok(ExitCode::Done)
 }
 
+/// In whole minutes, as figures are kept, but for what is now.
+fn span(args: &Args, now: Wall) -> Result<(Wall, Wall), WrongUsage> {
+    let since = args.since.unwrap_or(When::Ago(DAY)).time(now);
+    let until = args.until.map_or(now, |until| until.time(now));
+    if since >= until.min(now) {
+        let why = "--since is not before --until, or not in the past: there is nothing to tell";
+        return Err(WrongUsage(why));
+    }
+    let floor = |time| Minute::start_of(Minute::number_at(time));
+    let is_whole = floor(until) == until;
+    let end = if is_whole { until } else { Minute::start_of(Minute::number_at(until) + 1) };
+    Ok((floor(since), end.min(now)))
+}
+
 fn write(report: &Report, args: &Args, context: &Context, out: &mut dyn Write) -> Result<()> {
     if args.json {
         return Ok(write_json(out, report)?);
     }
     let Report { since, until, .. } = *report;
-    let span = Span(until.duration_since(since).unsigned_abs());
+    let span = Exactly(until.duration_since(since).unsigned_abs());
     let date = |time: Wall| time.strftime("%Y-%m-%d %H:%M").to_string();
     let head = format!("{span}, from {} to {}, times in UTC", date(since), date(until));
     let sections = sections(report);

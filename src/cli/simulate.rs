@@ -1,6 +1,7 @@
 //! `plimsoll simulate RECORDING`: what the rules would have done over it, for
 //! one config or two side by side, as text or JSON.
 
+mod pass;
 mod text;
 
 use std::fs::File;
@@ -26,6 +27,7 @@ use super::exit::{ExitCode, WrongUsage};
 use super::facts::{columns, write_json};
 use super::fitted::Fitted;
 use super::names::one_of;
+use pass::Pass;
 
 /// Steps looked at for the usual one.
 const STEPS: usize = 64;
@@ -201,11 +203,6 @@ fn configs(args: &Args, context: &Context) -> Result<Vec<(String, LoadedConfig)>
     Ok(configs)
 }
 
-fn open(path: &Path) -> Result<Reader<BufReader<File>>> {
-    let file = File::open(path).map_err(crate::recording::RecordingError::Open)?;
-    Ok(Reader::new(BufReader::new(file))?)
-}
-
 /// What is known of a recording before it is played.
 struct Look {
     host: Host,
@@ -214,7 +211,8 @@ struct Look {
 
 impl Look {
     fn at(path: &Path) -> Result<Look> {
-        let reader = open(path)?;
+        let file = File::open(path).map_err(crate::recording::RecordingError::Open)?;
+        let reader = Reader::new(BufReader::new(file))?;
         let host = reader.host().clone();
         let mut steps = Vec::new();
         let mut before = None;
@@ -239,7 +237,7 @@ impl Look {
 /// Every simulation takes the same pass over the file.
 fn feed(path: &Path, simulations: &mut [Simulation]) -> Result<()> {
     let mut url: Option<String> = None;
-    for entry in open(path)? {
+    for entry in Pass::over(path, "simulating")? {
         match entry? {
             Entry::Sample(sample) => {
                 let Some((last, others)) = simulations.split_last_mut() else { return Ok(()) };
@@ -271,7 +269,7 @@ fn tell(report: Report, simulations: &mut [Simulation]) {
 
 fn time_parsing(path: &Path) -> Result<Duration> {
     let started = Instant::now();
-    for entry in open(path)? {
+    for entry in Pass::over(path, "parsing")? {
         entry?;
     }
     Ok(started.elapsed())

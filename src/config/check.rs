@@ -292,7 +292,9 @@ fn found(path: &str, value: &toml::Value) -> String {
 /// than too little: a password may hold a `/`, so everything before the last
 /// `@` goes; behind a `?` or `#` nobody can say what an `@` ends.
 pub fn without_user(url: &str) -> String {
-    let scheme_end = url.find("://").map_or(0, |at| at + 3);
+    // Behind a login it is no scheme.
+    let scheme = url.find("://").filter(|at| url.rfind('@').is_none_or(|login| *at < login));
+    let scheme_end = scheme.map_or(0, |at| at + 3);
     let end = url.find(['?', '#']).unwrap_or(url.len());
     if url[end..].contains('@') {
         return format!("{}***", &url[..scheme_end.min(end)]);
@@ -363,6 +365,7 @@ mod tests {
         assert_eq!(without_user("http://me:se/cret@host"), "http://***@host");
         assert_eq!(without_user("https://host/a?token=x"), "https://host/a");
         assert_eq!(without_user(""), "");
+        assert_eq!(without_user("secret@://"), "***@://");
     }
 
     #[test]

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::Read;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -405,13 +404,7 @@ fn absolute(folder: &Path) -> Option<PathBuf> {
 /// The bytes, `None` if they are too many, and whose they are.
 fn read_file(path: &Path) -> std::io::Result<(Option<Vec<u8>>, Metadata)> {
     let mut bytes = Vec::new();
-    // Opening a pipe waits for its writer, and whoever follows the file with
-    // it. One that a shell opened is there already.
-    let is_opened = path.starts_with("/dev/fd") || path.starts_with("/proc");
-    if !is_opened && std::fs::metadata(path)?.file_type().is_fifo() {
-        return Err(std::io::Error::other("it is a pipe"));
-    }
-    let file = std::fs::File::open(path)?;
+    let file = super::file::open(path)?;
     let seen = file.metadata()?;
     file.take(LONGEST_FILE + 1).read_to_end(&mut bytes)?;
     Ok(((bytes.len() as u64 <= LONGEST_FILE).then_some(bytes), seen))

@@ -254,6 +254,11 @@ pub struct Fit {
 }
 
 impl Fit {
+    /// Its context is a parameter of the model, which goes before the server's.
+    pub fn has_own_context(&self) -> bool {
+        self.settings_source.contains("the model's own")
+    }
+
     /// What is left over after it; negative: what is lacking.
     pub fn margin(&self) -> super::bytes::BytesDelta {
         self.budget.free().since(self.need.bytes())

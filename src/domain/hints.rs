@@ -97,6 +97,92 @@ pub fn is_key(name: &str) -> bool {
         && name.chars().all(is_part)
 }
 
+/// A script that evaluates what it is told would change more than a variable
+/// of its own: zsh and bash give these a meaning (the manuals list them as
+/// parameters of the shell and of zsh's modules), and programs the proxies.
+const OF_THE_SHELL: [&str; 74] = [
+    "aliases",
+    "all_proxy",
+    "argv",
+    "auto_resume",
+    "builtins",
+    "cdpath",
+    "command_oriented_history",
+    "commands",
+    "comppostfuncs",
+    "compprefuncs",
+    "compstate",
+    "cwd",
+    "dirstack",
+    "dis_aliases",
+    "dis_builtins",
+    "dis_functions",
+    "dis_galiases",
+    "dis_patchars",
+    "dis_reswords",
+    "dis_saliases",
+    "epochtime",
+    "errnos",
+    "fignore",
+    "fpath",
+    "ftp_proxy",
+    "funcfiletrace",
+    "funcsourcetrace",
+    "funcstack",
+    "functions",
+    "functions_source",
+    "functrace",
+    "galiases",
+    "gid",
+    "histchars",
+    "history",
+    "historywords",
+    "home",
+    "http_proxy",
+    "https_proxy",
+    "jobdirs",
+    "jobstates",
+    "jobtexts",
+    "keymaps",
+    "langinfo",
+    "mailpath",
+    "mapfile",
+    "manpath",
+    "module_path",
+    "modules",
+    "nameddirs",
+    "no_proxy",
+    "options",
+    "parameters",
+    "patchars",
+    "path",
+    "pipestatus",
+    "prompt",
+    "psvar",
+    "region_highlight",
+    "reswords",
+    "saliases",
+    "shell",
+    "signals",
+    "status",
+    "sysparams",
+    "term",
+    "termcap",
+    "terminfo",
+    "uid",
+    "user",
+    "userdirs",
+    "usergroups",
+    "watch",
+    "widgets",
+];
+
+/// The name means something to a shell already.
+pub fn is_of_the_shell(name: &str) -> bool {
+    let begins = |start: &&str| name.starts_with(start);
+    OF_THE_SHELL.contains(&name) || ["zsh_", "fish_", "dis_functions_"].iter().any(begins)
+}
+
 impl HintValue {
     /// It can be written as JSON, on one line, and is short.
     pub fn may_stand(&self) -> bool {

@@ -95,6 +95,19 @@ impl Spent {
         self.0.iter().sum()
     }
 
+    /// At most that long in all, of each level the same share as before.
+    pub fn within(self, longest: Duration) -> Spent {
+        let total = self.total();
+        if total <= longest {
+            return self;
+        }
+        let share = longest.as_secs_f64() / total.as_secs_f64();
+        Spent(self.0.map(|spent| {
+            let millis = (spent.as_secs_f64() * share * 1e3).floor();
+            Duration::try_from_secs_f64(millis / 1e3).unwrap_or_default()
+        }))
+    }
+
     fn and(mut self, other: Spent) -> Spent {
         for level in Level::ALL {
             self.add(level, other.at(level));

@@ -134,16 +134,21 @@ pub struct GuardSurvey {
     pub service: Option<String>,
 }
 
+/// Of these servers the one that is asked: the one that owns the socket, or the
+/// only one there is.
+pub fn asked(servers: &[ServerSurvey]) -> Option<&ServerSurvey> {
+    let owner = servers.iter().find(|server| server.listens == Some(true));
+    let only = || match servers {
+        [only] if only.listens != Some(false) => Some(only),
+        _ => None,
+    };
+    owner.or_else(only)
+}
+
 impl Survey {
-    /// The server that is asked: the one that owns the socket, or the only one
-    /// there is.
+    /// The server that is asked.
     pub fn server(&self) -> Option<&ServerSurvey> {
-        let owner = self.servers.iter().find(|server| server.listens == Some(true));
-        let only = || match self.servers.as_slice() {
-            [only] if only.listens != Some(false) => Some(only),
-            _ => None,
-        };
-        owner.or_else(only)
+        asked(&self.servers)
     }
 
     /// A setting in the environment of that server. An error: it cannot be read.

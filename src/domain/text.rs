@@ -30,6 +30,15 @@ pub fn clean(outside: &str) -> String {
     kept
 }
 
+/// As [`clean`], for what was cleaned before it was kept and may have been
+/// changed since: what has nothing to take away stays as it is, however long.
+pub fn cleaned(kept: String) -> String {
+    match kept.chars().any(is_hostile) {
+        true => clean(&kept),
+        false => kept,
+    }
+}
+
 /// As [`clean`], from bytes that need not be UTF-8.
 pub fn clean_bytes(outside: &[u8]) -> String {
     let bounded = &outside[..outside.len().min(LONGEST * 4)];
@@ -57,6 +66,13 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_are_kept_readable() {
         assert_eq!(clean_bytes(b"x\xff\x07y"), "x\u{fffd}y");
+    }
+
+    #[test]
+    fn what_was_cleaned_before_is_only_touched_where_it_was_changed() {
+        let long = "x".repeat(10_000);
+        assert_eq!(cleaned(long.clone()), long);
+        assert_eq!(cleaned("a\u{1b}]0;own\u{7}".into()), "a]0;own");
     }
 
     #[test]

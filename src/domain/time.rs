@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// Twenty-four hours; days of a calendar may be longer.
+pub const DAY: Duration = Duration::from_secs(86_400);
+
 /// Wall time. RFC 3339 UTC in files and JSON.
 pub type Wall = jiff::Timestamp;
 
@@ -78,9 +81,52 @@ impl fmt::Display for Span {
     }
 }
 
+/// A span as it was, where it stands still: milliseconds below a second, tenths
+/// below a minute, whole seconds below an hour, then whole minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exactly(pub Duration);
+
+impl fmt::Display for Exactly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let (days, hours) = (seconds / 86_400, seconds % 86_400 / 3600);
+        let (minutes, rest) = (seconds % 3600 / 60, seconds % 60);
+        let parts: &[(u64, &str)] = match (seconds, self.0.subsec_millis()) {
+            (0, 0) if !self.0.is_zero() => return f.pad("<1 ms"),
+            (0, millis @ 1..) => return f.pad(&format!("{millis} ms")),
+            (1..60, 100..) => {
+                return f.pad(&format!("{seconds}.{} s", self.0.subsec_millis() / 100));
+            }
+            (0..60, _) => return f.pad(&format!("{seconds} s")),
+            (60..3600, _) => &[(minutes, "min"), (rest, "s")],
+            _ => &[(days, "d"), (hours, "h"), (minutes, "min")],
+        };
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts.map(|(count, unit)| format!("{count} {unit}")).collect();
+        f.pad(&parts.join(" "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_that_stand_still_are_told_as_they_were() {
+        let shown = |millis: &[u64]| {
+            let one = |millis: &u64| Exactly(Duration::from_millis(*millis)).to_string();
+            millis.iter().map(one).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            shown(&[0, 340, 4_000, 4_050, 12_390]),
+            ["0 s", "340 ms", "4 s", "4 s", "12.3 s"]
+        );
+        let minutes = shown(&[60_000, 245_000, 3_599_999]);
+        assert_eq!(minutes, ["1 min", "4 min 5 s", "59 min 59 s"]);
+        let hours = [3600, 4320, 36 * 3600, 7 * 86_400 - 3600, 86_460].map(|s| s * 1000);
+        assert_eq!(shown(&hours), ["1 h", "1 h 12 min", "1 d 12 h", "6 d 23 h", "1 d 1 min"]);
+        assert_eq!(Exactly(Duration::from_micros(7)).to_string(), "<1 ms");
+    }
 
     #[test]
     fn spans_step_instead_of_ticking() {

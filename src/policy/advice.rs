@@ -10,14 +10,21 @@ use crate::domain::finding::{Advice, Saving, SettingKind};
 use crate::domain::fit::ServerEra;
 use crate::domain::{Bytes, Fit, FitQuestion, Fits, ModelName, Percent, Snapshot, Survey};
 
-pub use kept::cache_bound;
+pub use kept::{CACHE_DEFAULT, cache_bound};
 
 /// What a load takes as asked; `None`: that cannot be told.
 pub type FitOf<'a> = dyn FnMut(FitQuestion) -> Option<Fit> + 'a;
 
+/// From here on a machine is large: llama.cpp's cache of prompts is an eighth of
+/// it, and it is full so late that there is time to mend it.
+pub const LARGE: Bytes = Bytes::gib(64);
+
 /// What a model may take of all this machine could give, so that there is
 /// room for its cache of prompts and for a bad day.
 const COMFORT: f64 = 80.0;
+
+/// Why nothing is advised where memory cannot be read.
+const UNMEASURED: &str = "how much memory this machine has is unknown";
 
 /// The machine, its server and its models.
 #[derive(Debug, Clone, Copy)]
@@ -97,11 +104,11 @@ impl Advising<'_, '_> {
         self.now(setting).value?.trim().parse().ok()
     }
 
-    /// All this machine could give, and all it has.
-    fn total(&self) -> Bytes {
+    /// All memory this machine has; `None`: that is unknown.
+    fn total(&self) -> Option<Bytes> {
         let sample = self.situation.snapshot.sample.as_deref();
         let memory = sample.and_then(|sample| sample.memory.as_ref().ok());
-        memory.map(|memory| memory.total).unwrap_or_default()
+        memory.map(|memory| memory.total)
     }
 
     fn era(&self) -> ServerEra {
@@ -125,10 +132,15 @@ impl Advising<'_, '_> {
         Advice { is_so: true, ..self.on_server(setting, same, reason) }
     }
 
-    /// Nothing can be said of it.
+    /// Nothing can be said of it without a model.
     fn unknown(&self, setting: &'static str) -> Advice {
         let reason = "no model is known that it could be worked out with".to_owned();
         Advice { is_so: false, ..self.on_server(setting, None, reason) }
+    }
+
+    /// Nothing can be said of it where nobody knows how much memory there is.
+    fn unmeasured(&self, setting: &'static str) -> Advice {
+        Advice { is_so: false, ..self.on_server(setting, None, UNMEASURED.to_owned()) }
     }
 
     /// An advice on a variable of the server.

@@ -14,7 +14,7 @@ use crate::domain::fit::ServerEra;
 use crate::domain::snapshot::{Place, RuntimeState, RuntimeView};
 use crate::domain::{Bytes, Finding, Fits, Sample, Severity, Snapshot, Survey};
 
-pub use mending::{plain_word, setting_line};
+pub use mending::setting_line;
 
 /// All that is looked at.
 #[derive(Debug, Clone, Copy)]

@@ -67,59 +67,81 @@ pub fn of_server<'a>(variables: impl IntoIterator<Item = &'a [u8]>) -> ServerEnv
     ServerEnvironment { host, settings: settings.collect() }
 }
 
-/// What a person may see of a server's settings: every variable of Ollama's and
-/// its runners', with secrets masked. It is shown and kept nowhere.
+/// What a person may see of a server's settings: the names of all variables of
+/// Ollama's and its runners', and the values of those that are known to hold no
+/// secret. It is shown and kept nowhere.
 pub fn shown<'a>(variables: impl IntoIterator<Item = &'a [u8]>) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for variable in variables {
         let Some(at) = variable.iter().position(|byte| *byte == b'=') else { continue };
-        let name = clean_bytes(&variable[..at]);
+        let (name, value) = (clean_bytes(&variable[..at]), &variable[at + 1..]);
         let is_ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        if !is_ours || found.len() >= MOST || found.iter().any(|(known, _)| *known == name) {
+        let is_known = found.iter().any(|(known, _)| *known == name);
+        if !is_ours || is_known || found.len() >= MOST || value.is_empty() {
             continue;
         }
-        let value = match is_secret(&name) {
-            true => MASK.to_owned(),
-            false => clean_bytes(&without_logins(&variable[at + 1..])),
+        let value = match name.as_str() {
+            address if ADDRESSES.contains(&address) => addresses(&clean_bytes(value)),
+            plain if SETTINGS.contains(&plain) || PLAIN.contains(&plain) => clean_bytes(value),
+            _ => MASK.to_owned(),
         };
         found.push((name, value.chars().take(LONGEST_VALUE).collect()));
     }
-    found.retain(|(_, value)| !value.is_empty());
     found
 }
 
 /// What begins the names of settings of Ollama and of its runners.
 const PREFIXES: [&str; 2] = ["OLLAMA_", "LLAMA_"];
 
-/// Parts of names whose values are nobody's business.
-const SECRETS: [&str; 6] = ["KEY", "TOKEN", "SECRET", "PASS", "AUTH", "CREDENTIAL"];
+/// Values that are addresses, and may have a login or a token in them.
+const ADDRESSES: [&str; 2] = [HOST, "OLLAMA_ORIGINS"];
+
+/// Settings besides [`SETTINGS`] that hold switches and numbers.
+const PLAIN: [&str; 6] = [
+    "OLLAMA_DEBUG",
+    "OLLAMA_NOHISTORY",
+    "OLLAMA_NOPRUNE",
+    "OLLAMA_VULKAN",
+    "OLLAMA_MULTIUSER_CACHE",
+    "LLAMA_ARG_THREADS",
+];
 
 /// A sane environment has a few dozen.
 const MOST: usize = 64;
 
 const MASK: &str = "(hidden)";
 
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    SECRETS.iter().any(|part| name.contains(part))
+/// What stands between two addresses.
+const SEPARATORS: [char; 3] = [',', ' ', ';'];
+
+/// Addresses without what stands before an `@`, which may be a login, and
+/// without what stands behind a `?` or `#`.
+fn addresses(value: &str) -> String {
+    let mut kept = String::new();
+    let mut rest = value;
+    while let Some(at) = rest.find('@') {
+        kept.push_str(before_login(&rest[..at]));
+        rest = &rest[at + 1..];
+    }
+    kept.push_str(rest);
+    let bare = |word: &str| word.split(['?', '#']).next().unwrap_or_default().to_owned();
+    let words = kept.split_inclusive(SEPARATORS).map(|word| match word.contains(['?', '#']) {
+        true => bare(word) + word.matches(SEPARATORS).next_back().unwrap_or_default(),
+        false => word.to_owned(),
+    });
+    words.collect()
 }
 
-/// Whatever stands before an `@` in any of the words, which may be a login.
-fn without_logins(value: &[u8]) -> Vec<u8> {
-    let words = value.split(|byte| matches!(byte, b',' | b' ' | b';'));
-    let mut kept: Vec<u8> = Vec::new();
-    for word in words {
-        if !kept.is_empty() {
-            kept.push(b',');
-        }
-        let has_login = word.contains(&b'@');
-        let scheme = word.windows(3).position(|three| three == b"://").filter(|_| has_login);
-        if let Some(at) = scheme {
-            kept.extend_from_slice(&word[..at + 3]);
-        }
-        kept.extend_from_slice(without_login(word));
-    }
-    kept
+/// Up to the last address that begins with the scheme of one that has a login:
+/// a password may hold whatever separates addresses, and a `://` of its own.
+fn before_login(text: &str) -> &str {
+    let is_begin = |at: usize| at == 0 || text[..at].ends_with(SEPARATORS);
+    let behind = |scheme: &'static str| {
+        let found = text.match_indices(scheme).filter(|(at, _)| is_begin(*at)).last();
+        found.map(move |(at, _)| at + scheme.len())
+    };
+    let end = ["http://", "https://"].into_iter().filter_map(behind).max();
+    &text[..end.unwrap_or_default()]
 }
 
 /// What stands behind a name and password in an address.
@@ -192,8 +214,11 @@ mod tests {
             "OLLAMA_PASSWORD=hunter2",
             "ollama_secret=hunter2",
             "OLLAMA_MY_AUTH=hunter2",
-            "OLLAMA_HOST=https://me:hunter2@example.org:1/x",
-            "OLLAMA_ORIGINS=http://a,http://me:hunter2@b",
+            "OLLAMA_REMOTES=https://x/?token=hunter2",
+            "LLAMA_ARG_HEADERS=Authorization: Bearer hunter2",
+            "OLLAMA_HOST=https://me:hunter2@example.org:1/x?key=hunter2",
+            "OLLAMA_ORIGINS=http://a, http://me:p;hunter2://@b#hunter2,app://*",
+            "OLLAMA_MODELS=/My Models",
             "OLLAMA_NUM_PARALLEL=4\u{1b}[31m",
             "OLLAMA_DEBUG=",
             "HTTP_PROXY=http://me:hunter2@proxy",
@@ -201,13 +226,19 @@ mod tests {
         let text = format!("{found:?}");
         assert!(!text.contains("hunter2") && !text.contains("me:"), "{text}");
         let masked = found.iter().filter(|(_, value)| value == MASK).count();
-        assert_eq!(masked, 5, "{text}");
+        assert_eq!(masked, 7, "{text}");
         let value = |name: &str| found.iter().find(|(known, _)| known == name).map(|(_, v)| &**v);
         assert_eq!(value("OLLAMA_KEEP_ALIVE"), Some("5m"));
         assert_eq!(value("OLLAMA_HOST"), Some("https://example.org:1/x"));
-        assert_eq!(value("OLLAMA_ORIGINS"), Some("http://a,http://b"));
+        assert_eq!(value("OLLAMA_ORIGINS"), Some("http://a, http://b,app://*"));
+        assert_eq!(value("OLLAMA_MODELS"), Some("/My Models"));
         assert_eq!(value("OLLAMA_NUM_PARALLEL"), Some("4[31m"));
         assert_eq!((value("PATH"), value("OLLAMA_DEBUG")), (None, None));
+    }
+
+    #[test]
+    fn a_scheme_behind_a_login_hides_it_too() {
+        assert_eq!(seen(&["OLLAMA_HOST=hunter2@://"]), [setting("OLLAMA_HOST", "://")]);
     }
 
     proptest! {

@@ -1,16 +1,19 @@
 //! The past as figures, in its tables: a row a minute, and what components
 //! held at each count.
 //!
-//! A row that cannot be read is passed over. Of what is kept for the history
+//! A row that cannot be read, or cannot be true, is passed over. Of what is kept for the history
 //! figures may take all that events leave, and give way first beyond a share.
+
+use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::schema::{number, stored, version};
 use super::{Lesson, Retention};
-use crate::domain::past::{Count, Counted, Figures, Minute, Spent, Stretch};
+use crate::domain::past::{Count, Counted, Figures, MINUTE, Minute, Spent, Stretch};
 use crate::domain::process::ProcessKey;
+use crate::domain::text::cleaned;
 use crate::domain::time::Wall;
 use crate::domain::{Bytes, ComponentKind, Level};
 
@@ -59,6 +62,13 @@ const SINCE: u32 = 4;
 
 /// Longest id and name; a model's name with registry and owner is a third.
 const LONGEST: usize = 300;
+
+/// A clock that was set back, or two that look, see a minute more than once;
+/// this often none does.
+const LONGEST_SEEN: Duration = Duration::from_secs(3_600);
+
+/// More memory than any machine has, by far; sums of it stay within a `u64`.
+const MOST_BYTES: u64 = 1 << 56;
 
 /// About what a minute takes in the file, and a row of a count: measured over
 /// a month of them, and rounded up.
@@ -200,20 +210,30 @@ fn counted(row: &Row<'_>) -> Option<Counted> {
     let pid: Option<u32> = row.get(4).ok()?;
     let started = row.get::<_, Option<i64>>(5).ok()?.map(i64::cast_unsigned);
     Some(Counted {
-        id: row.get(1).ok()?,
-        name: row.get(2).ok()?,
+        id: cleaned(row.get(1).ok()?),
+        name: cleaned(row.get(2).ok()?),
         kind: ComponentKind::ALL.into_iter().find(|known| known.word() == kind)?,
         process: pid.zip(started).map(|(pid, started)| ProcessKey { pid, started }),
-        bytes: Bytes::new(number(row, 6).ok()?),
+        bytes: possible(number(row, 6).ok()?)?,
     })
 }
 
-/// `None`: it is none that can be read.
+/// `None`: it is none that can be read, or none that can have been.
 fn minute(row: &Row<'_>) -> Option<Minute> {
     let word: String = row.get(1).ok()?;
     let mut spent = Spent::default();
     for (column, level) in (2..).zip(Level::ALL) {
-        spent.add(level, std::time::Duration::from_millis(number(row, column).ok()?));
+        spent.add(level, Duration::from_millis(number(row, column).ok()?));
+    }
+    let spent = (spent.total() <= LONGEST_SEEN).then(|| spent.within(MINUTE))?;
+    let stalled: Option<f64> = row.get(10).ok()?;
+    if stalled.is_some_and(|percent| !(0.0..=100.0).contains(&percent)) {
+        return None;
+    }
+    for column in [6, 7, 8, 9, 11] {
+        if let Ok(ValueRef::Integer(bytes)) = row.get_ref(column) {
+            possible(u64::try_from(bytes).unwrap_or_default())?;
+        }
     }
     let bytes = |column| match row.get_ref(column) {
         Ok(ValueRef::Integer(bytes)) => u64::try_from(bytes).ok().map(Bytes::new),
@@ -226,7 +246,7 @@ fn minute(row: &Row<'_>) -> Option<Minute> {
             used: bytes(7),
             total: bytes(8),
             swap_used: bytes(9),
-            stalled: row.get(10).ok()?,
+            stalled,
             models: bytes(11),
             level: Level::ALL.into_iter().find(|level| level.word() == word)?,
             spent,
@@ -234,7 +254,12 @@ fn minute(row: &Row<'_>) -> Option<Minute> {
     })
 }
 
-fn millis(span: std::time::Duration) -> i64 {
+/// What a machine can have.
+fn possible(bytes: u64) -> Option<Bytes> {
+    (bytes <= MOST_BYTES).then(|| Bytes::new(bytes))
+}
+
+fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -244,7 +269,7 @@ pub(super) fn sweep(
     retention: Retention,
     now: Wall,
 ) -> rusqlite::Result<()> {
-    let age = super::retention::DAY.saturating_mul(retention.days);
+    let age = crate::domain::time::DAY.saturating_mul(retention.days);
     let Ok(oldest) = now.checked_sub(age) else { return Ok(()) };
     let minutes = "DELETE FROM minutes WHERE minute < ?1";
     transaction.execute(minutes, [Minute::number_at(oldest)])?;

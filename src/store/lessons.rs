@@ -7,10 +7,11 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::schema::{number, stored};
+use super::schema::{number, read_body, stored};
 use super::{Lesson, Restored, figures};
 use crate::domain::forecast::{ForecastRecord, LoadObserved};
 use crate::domain::model::ModelDetails;
+use crate::domain::text::cleaned;
 use crate::domain::time::Wall;
 
 /// `seq` grows with each writing, so that the newest details can be told
@@ -162,13 +163,11 @@ pub(super) fn restore(connection: &Connection, restored: &mut Restored) -> rusql
     if super::schema::version(connection)? < SINCE {
         return Ok(());
     }
-    restored.loads =
-        newest(connection, &LOADS, "''", |_, body| serde_json::from_slice(body.as_bytes()).ok())?;
-    restored.forecasts = newest(connection, &FORECASTS, "''", |_, body| {
-        serde_json::from_slice(body.as_bytes()).ok()
-    })?;
+    restored.loads = newest(connection, &LOADS, "''", |_, body| read_body(body.as_bytes()).ok())?;
+    restored.forecasts =
+        newest(connection, &FORECASTS, "''", |_, body| read_body(body.as_bytes()).ok())?;
     restored.details = newest(connection, &DETAILS, "digest", |digest, body| {
-        Some((digest.to_owned(), serde_json::from_slice(body.as_bytes()).ok()?))
+        Some((cleaned(digest.to_owned()), read_body(body.as_bytes()).ok()?))
     })?;
     Ok(())
 }
@@ -216,7 +215,7 @@ pub(super) fn sweep(
 ) -> rusqlite::Result<()> {
     let days = [(&FORECASTS, retention.days), (&LOADS, retention.days.max(LOADS_KEPT_DAYS))];
     for (Table { name, age, .. }, days) in days {
-        let Ok(oldest) = now.checked_sub(super::retention::DAY.saturating_mul(days)) else {
+        let Ok(oldest) = now.checked_sub(crate::domain::time::DAY.saturating_mul(days)) else {
             continue;
         };
         let sql = format!("DELETE FROM {name} WHERE {age} < ?1");

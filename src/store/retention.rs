@@ -2,19 +2,15 @@
 //! What was learned has a share of its own, so that neither it nor events
 //! drive out the other. Figures give way before events do, down to theirs.
 
-use std::time::Duration;
-
 use jiff::SignedDuration;
 use rusqlite::{Connection, params};
 
 use super::schema::number;
 use super::{Retention, figures, lessons};
-use crate::domain::time::Wall;
+use crate::domain::time::{DAY, Wall};
 
 /// Between two looks while events are written.
 const PERIOD: SignedDuration = SignedDuration::from_hours(1);
-
-pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// Whether it is time to look again. A clock set back counts too.
 pub(super) fn is_due(last: Wall, now: Wall) -> bool {

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, TransactionBehavior, params};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{Choice, FILE, Restored, StoreError, figures, lessons};
 use crate::domain::component::Priority;
@@ -17,6 +19,7 @@ use crate::domain::event::{Event, EventBody};
 use crate::domain::plan::ActionId;
 use crate::domain::rule::Debt;
 use crate::domain::snapshot::EVENTS_KEPT;
+use crate::domain::text::{clean, cleaned};
 use crate::domain::time::Wall;
 
 /// Each entry takes the database from its index to the next version.
@@ -56,15 +59,24 @@ const EVENTS: &str = "
     INSERT INTO highest VALUES (0, 0);
 ";
 
+/// The tables that each version brought.
+const TABLES: [&[&str]; MIGRATIONS.len()] = [
+    &["events", "choices", "highest"],
+    &["debts"],
+    &["loads", "forecasts", "details"],
+    &["minutes", "counts", "components", "held"],
+];
+
 const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// Another plimsoll holds the file for a transaction, never longer.
-const BUSY_WAIT: Duration = Duration::from_secs(1);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 /// Makes the folder (0700) and the file (0600); SQLite gives its side files
 /// the permissions of the main one.
 pub(super) fn prepare_files(folder: &Path) -> Result<PathBuf, StoreError> {
     let path = folder.join(FILE);
+    refuse_what_is_no_file(&path)?;
     let prepare = || -> io::Result<()> {
         if !folder.is_dir() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -85,47 +97,83 @@ pub(super) fn prepare_files(folder: &Path) -> Result<PathBuf, StoreError> {
     Ok(path)
 }
 
+/// Opening a pipe waits for its other end. It is only looked at: to close a file
+/// of a database lets go of all locks that this process has on it.
+pub(super) fn refuse_what_is_no_file(path: &Path) -> Result<(), StoreError> {
+    match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() => Err(StoreError::NoFile { path: path.to_owned() }),
+        // What is not there, or not to be reached, is said when it is opened.
+        _ => Ok(()),
+    }
+}
+
 /// Opens the file, checks whose it is and brings it to this version.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let explained = |source| explain(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(explained)?;
     connection.busy_timeout(BUSY_WAIT).map_err(explained)?;
-    let found = version(&connection).map_err(explained)?;
-    if found > VERSION {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION });
-    }
-    if found == 0 && !is_empty(&connection).map_err(explained)? {
-        return Err(StoreError::Foreign { path: path.to_owned() });
-    }
+    whose(&known(&connection).map_err(explained)?, path)?;
     configure(&connection).map_err(explained)?;
     migrate(&mut connection).map_err(explained)?;
+    count_anew(&connection).map_err(explained)?;
     Ok(connection)
 }
 
-/// Opens the file for a look: nothing is made, swept, migrated or changed.
-pub(super) fn open_to_look(path: &Path) -> Result<Connection, StoreError> {
-    let explained = |source| explain(path, source);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(explained)?;
-    connection.busy_timeout(BUSY_WAIT).map_err(explained)?;
-    match version(&connection).map_err(explained)? {
+/// What a database says of itself.
+pub(super) struct Known {
+    version: u32,
+    tables: Vec<String>,
+}
+
+/// As of one moment: another plimsoll may just be making it.
+pub(super) fn known(connection: &Connection) -> rusqlite::Result<Known> {
+    let moment = connection.unchecked_transaction()?;
+    let version = version(&moment)?;
+    let mut names = moment.prepare("SELECT CAST(name AS TEXT) FROM sqlite_schema")?;
+    let tables = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(Known { version, tables })
+}
+
+/// The version of a history of ours; 0: there is nothing in it yet.
+pub(super) fn whose(known: &Known, path: &Path) -> Result<u32, StoreError> {
+    let path = path.to_owned();
+    let has = |table: &&str| known.tables.iter().any(|name| name == table);
+    match known.version {
+        found if found > VERSION => Err(StoreError::Newer { path, found, known: VERSION }),
+        0 if known.tables.is_empty() => Ok(0),
+        0 => Err(StoreError::Foreign { path }),
         // Older ones hold the same tables, less some.
-        1..=VERSION => Ok(connection),
-        found if found > VERSION => {
-            Err(StoreError::Newer { path: path.to_owned(), found, known: VERSION })
+        found => {
+            let wanted = || TABLES.iter().take(found as usize).copied().flatten().copied();
+            match wanted().find(|table| !has(table)) {
+                None => Ok(found),
+                Some(_) if !wanted().any(|table| has(&table)) => Err(StoreError::Foreign { path }),
+                Some(table) => Err(StoreError::Incomplete { path, table }),
+            }
         }
-        _ => Err(StoreError::Foreign { path: path.to_owned() }),
     }
 }
 
 /// The error in our words: a damaged file apart from one that cannot be opened.
 pub(super) fn explain(path: &Path, source: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
+    use rusqlite::Error as Fault;
+    // A statement that does not go with the tables, or a value that no column
+    // of ours holds: they are not as they were made.
+    let is_other = matches!(
+        source,
+        Fault::SqlInputError { .. }
+            | Fault::FromSqlConversionFailure(..)
+            | Fault::IntegralValueOutOfRange(..)
+            | Fault::InvalidColumnType(..)
+            | Fault::QueryReturnedNoRows
+    );
     match source.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => {
             StoreError::Damaged { path, source }
         }
+        None if is_other => StoreError::Damaged { path, source },
         _ => StoreError::Open { path, source },
     }
 }
@@ -160,19 +208,38 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
-    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+/// The highest numbers, where they were lost: those that events still have.
+fn count_anew(connection: &Connection) -> rusqlite::Result<()> {
+    if !connection.query_row("SELECT EXISTS (SELECT 1 FROM highest)", [], |row| row.get(0))? {
+        let (seq, action) = highest(connection)?;
+        connection.execute("INSERT INTO highest VALUES (?1, ?2)", params![seq, action])?;
+    }
+    Ok(())
 }
 
-fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+/// The highest number of an event and of an action.
+fn highest(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
+    connection.query_row(
+        "SELECT max(coalesce((SELECT max(seq) FROM highest), 0),
+                    coalesce((SELECT max(seq) FROM events), 0)),
+                max(coalesce((SELECT max(action) FROM highest), 0),
+                    coalesce((SELECT max(action) FROM events WHERE action IS NOT NULL), 0))",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+/// 0 where it is less: then it is none of ours.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| {
+        row.get(0).map(|version: i64| u32::try_from(version).unwrap_or_default())
+    })
 }
 
 pub(super) fn restore(connection: &Connection) -> rusqlite::Result<Restored> {
-    let (seq, action): (u64, u64) =
-        connection.query_row("SELECT seq, action FROM highest", [], |row| {
-            Ok((number(row, 0)?, number(row, 1)?))
-        })?;
+    let (seq, action) = highest(connection)?;
+    let positive = |number: i64| u64::try_from(number).unwrap_or_default();
+    let (seq, action) = (positive(seq), positive(action));
     let mut events = older(connection, seq.saturating_add(1), EVENTS_KEPT)?;
     events.reverse();
     let mut restored = Restored {
@@ -232,7 +299,7 @@ fn choices(connection: &Connection) -> rusqlite::Result<Vec<Choice>> {
     let rows = statement.query_map([], |row| {
         let priority: Option<String> = row.get(2)?;
         Ok(Choice {
-            component: row.get(0)?,
+            component: cleaned(row.get(0)?),
             pinned: row.get(1)?,
             priority: priority.and_then(|word| word.parse::<Priority>().ok()),
         })
@@ -250,7 +317,11 @@ fn debts(connection: &Connection) -> rusqlite::Result<Vec<Debt>> {
         connection.prepare("SELECT body FROM debts ORDER BY component, undo, target")?;
     let bodies = statement.query_map([], |row| row.get::<_, String>(0))?;
     let read = |body: rusqlite::Result<String>| {
-        body.map(|body| serde_json::from_slice::<Debt>(body.as_bytes()).ok()).transpose()
+        let read = |body: String| serde_json::from_slice::<Debt>(body.as_bytes()).ok();
+        // By its component it is settled, so that is not cleaned.
+        let is_ours = |debt: &Debt| cleaned(debt.component.clone()) == debt.component;
+        let shown = |debt: Debt| Debt { name: cleaned(debt.name), ..debt };
+        body.map(|body| read(body).filter(is_ours).map(shown)).transpose()
     };
     bodies.filter_map(read).collect()
 }
@@ -269,13 +340,40 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 /// says so, instead of hiding all the others.
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
     let seq = number(row, 0)?;
-    let body: String = row.get(2)?;
-    Ok(match serde_json::from_slice::<Event>(body.as_bytes()) {
+    let body = row.get_ref(2)?.as_bytes().unwrap_or_default();
+    Ok(match read_body::<Event>(body) {
         Ok(event) => Event { seq, ..event },
         Err(fault) => Event {
             seq,
-            time: Wall::from_millisecond(row.get(1)?).unwrap_or(Wall::UNIX_EPOCH),
-            body: EventBody::Note { text: format!("an entry that cannot be read: {fault}") },
+            time: row
+                .get(1)
+                .ok()
+                .and_then(|millis| Wall::from_millisecond(millis).ok())
+                .unwrap_or(Wall::UNIX_EPOCH),
+            body: EventBody::Note {
+                text: format!("an entry that cannot be read: {}", clean(&fault.to_string())),
+            },
         },
     })
+}
+
+/// What a row holds as JSON. Anybody may have written into the file: its texts
+/// are cleaned as others from outside are.
+pub(super) fn read_body<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    // Most have nothing in them that could be anything but plain text.
+    if body.iter().all(|byte| byte.is_ascii() && *byte != b'\\') {
+        return serde_json::from_slice(body);
+    }
+    let mut value = serde_json::from_slice(body)?;
+    clean_texts(&mut value);
+    serde_json::from_value(value)
+}
+
+fn clean_texts(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = cleaned(std::mem::take(text)),
+        Value::Array(list) => list.iter_mut().for_each(clean_texts),
+        Value::Object(map) => map.values_mut().for_each(clean_texts),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }

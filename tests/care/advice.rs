@@ -1,6 +1,8 @@
 //! Advice over made machines: what is advised, what is right already, and that
 //! no text from outside comes back as a value.
 
+use std::sync::Arc;
+
 use plimsoll::domain::finding::{Advice, SettingKind};
 use plimsoll::domain::sample::Gpu;
 use plimsoll::domain::{Bytes, Fit, FitQuestion, KvType};
@@ -103,6 +105,29 @@ fn a_context_that_does_not_fit_is_shortened_and_one_that_does_is_left() {
     let advice = of(&scenery, "OLLAMA_CONTEXT_LENGTH");
     assert_eq!((advice.value.as_deref(), advice.is_so), (Some("4096"), false));
     assert_eq!(saves(&advice), Some(Bytes::gib(2)));
+    // The model's own parameter would go before it.
+    scenery.fits.all[0].settings_source = "context the model's own".into();
+    for set in ["8192", "4096"] {
+        scenery.set("OLLAMA_CONTEXT_LENGTH", set);
+        let advice = of(&scenery, "OLLAMA_CONTEXT_LENGTH");
+        assert_eq!((advice.is_so, saves(&advice)), (set == "4096", None));
+        assert!(advice.reason.contains("num_ctx"), "{advice:?}");
+    }
+}
+
+#[test]
+fn what_other_programs_hold_is_not_given_to_models_twice() {
+    // 5 and 5 GiB with their caches, of 10 that an empty machine would give.
+    let mut scenery = with_models(&[("a:1b", 1), ("b:1b", 1)]);
+    let give = |scenery: &mut Scenery, available| {
+        let sample = Arc::make_mut(scenery.snapshot.sample.as_mut().unwrap());
+        sample.memory.as_mut().unwrap().available = available;
+    };
+    scenery.snapshot.models.clear();
+    give(&mut scenery, Bytes::gib(30));
+    assert!(of(&scenery, "OLLAMA_MAX_LOADED_MODELS").is_so);
+    give(&mut scenery, Bytes::gib(7));
+    assert_eq!(of(&scenery, "OLLAMA_MAX_LOADED_MODELS").value.as_deref(), Some("1"));
 }
 
 #[test]
@@ -220,5 +245,16 @@ fn no_text_from_outside_comes_back_as_a_value() {
 fn the_sample_may_be_missing() {
     let mut scenery = with_models(&[("b:3b", 3)]);
     scenery.snapshot.sample = None;
-    assert!(advised(&scenery).settings.len() > 5);
+    // 4 of 10 GiB are not little.
+    scenery.set("LLAMA_ARG_CACHE_RAM", "");
+    for setting in ["OLLAMA_KEEP_ALIVE", "LLAMA_ARG_CACHE_RAM"] {
+        let one = of(&scenery, setting);
+        assert_eq!((one.value.as_deref(), one.is_so, saves(&one)), (None, false, None), "{one:?}");
+        assert!(one.reason.contains("unknown"), "{one:?}");
+    }
+    scenery.set("OLLAMA_KEEP_ALIVE", "-1");
+    assert_eq!(of(&scenery, "OLLAMA_KEEP_ALIVE").value.as_deref(), Some("5m"));
+    scenery.survey.is_mac = true;
+    let all = advised(&scenery).settings;
+    assert!(all.iter().all(|one| one.kind != SettingKind::Program), "{all:?}");
 }

@@ -124,15 +124,16 @@ fn a_demo_has_no_machine_and_ends_with_0() {
     assert_eq!(found(&doctor, "server-models")["severity"], json!("ok"));
 }
 
+/// A moment that stands still: of a demo, whose clock runs, each look differs.
 #[test]
-fn what_is_said_of_a_demo_is_always_the_same() {
+fn what_is_said_of_a_recorded_moment_is_always_the_same() {
     let home = Home::new();
-    let mut command = home.command(&["doctor", "--demo"]);
-    command.env("COLUMNS", "80");
-    insta::assert_snapshot!("doctor_demo_text", said(command).out);
-    let mut command = home.command(&["advise", "--demo"]);
-    command.env("COLUMNS", "80");
-    insta::assert_snapshot!("advise_demo_text", said(command).out);
+    home.write("moment", include_str!("moment.ndjson"));
+    for (name, snapshot) in [("doctor", "doctor_text"), ("advise", "advise_text")] {
+        let mut command = home.command(&[name, "--replay", "moment"]);
+        command.env("COLUMNS", "80");
+        insta::assert_snapshot!(snapshot, said(command).out);
+    }
 }
 
 #[test]

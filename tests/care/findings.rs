@@ -221,15 +221,92 @@ fn each_check_is_provoked_and_each_finding_says_why_and_what_mends_it() {
         assert_eq!(scenery.worst_of(check), severity, "row {row}: {check}");
         let found = scenery.findings();
         let open = found.iter().find(|one| one.check == check && one.severity.is_open()).unwrap();
-        assert!(open.why.is_some() || open.mend.is_some(), "{open:?}");
-        if severity == Severity::Warning && check != Check::ServerReachable {
-            assert!(open.why.is_some() && open.mend.is_some(), "{open:?}");
-        }
+        assert!(open.why.is_some() || severity == Severity::Note, "{open:?}");
+        all_are_mended(&found);
         provoked.insert(check);
     }
     let never: Vec<&str> =
         CHECKS.iter().filter(|(check, ..)| !provoked.contains(check)).map(|row| row.1).collect();
     assert_eq!(never, [""; 0]);
+}
+
+#[track_caller]
+fn all_are_mended(found: &[plimsoll::domain::Finding]) {
+    for open in found.iter().filter(|one| one.severity.is_open()) {
+        assert!(open.mend.as_ref().is_some_and(|mend| !mend.trim().is_empty()), "{open:?}");
+    }
+}
+
+#[test]
+fn whatever_is_open_has_a_line_that_would_mend_it() {
+    let housings: [fn() -> Option<Housing>; 4] =
+        [|| Some(unit()), || Some(container(None)), || Some(Housing::Plain), || None];
+    let spoilt: [Spoil; 8] = [
+        |s| s.snapshot.sample = None,
+        |s| s.snapshot.runtimes[0].state = RuntimeState::Unknown,
+        |s| s.snapshot.runtimes[0].state = RuntimeState::Slow,
+        |s| version(s, "0.9.6"),
+        |s| s.snapshot.components.set(vec![Component { process: None, ..orphan() }]),
+        |s| s.survey.config.writers = Some(("all write it".into(), None)),
+        |s| s.sample().memory = denied("meminfo"),
+        |s| s.survey.watchers = Ok(vec!["nohang".into(), "oomd".into()]),
+    ];
+    for (housing, is_mac) in
+        housings.into_iter().flat_map(|housing| [(housing, false), (housing, true)])
+    {
+        for spoil in spoilt {
+            let mut scenery = Scenery::well();
+            scenery.survey.is_mac = is_mac;
+            scenery.survey.servers[0].housing = housing().map_or_else(absent, Ok);
+            spoil(&mut scenery);
+            let found = scenery.findings();
+            assert!(found.iter().any(|one| one.severity.is_open()));
+            all_are_mended(&found);
+        }
+    }
+}
+
+#[test]
+fn of_unknown_memory_nothing_is_reckoned() {
+    let mut scenery = Scenery::well();
+    scenery.sample().memory = denied("meminfo");
+    scenery.survey.servers[0].housing = Ok(container(None));
+    scenery.set("LLAMA_ARG_CACHE_RAM", "8000");
+    let of = |scenery: &Scenery, check: Check| {
+        scenery.findings().into_iter().find(|one| one.check == check).unwrap()
+    };
+    let unlimited = of(&scenery, Check::ContainerUnlimited).mend.unwrap();
+    assert_eq!(unlimited, "docker update --memory SIZE --memory-swap SIZE ollama");
+    assert_eq!(scenery.worst_of(Check::PromptCacheUnbounded), Severity::Skipped);
+    scenery.set("LLAMA_ARG_CACHE_RAM", "-1");
+    let unbounded = of(&scenery, Check::PromptCacheUnbounded).mend.unwrap();
+    assert!(unbounded.contains("LLAMA_ARG_CACHE_RAM=8192"), "{unbounded}");
+    for one in scenery.findings().iter().filter(|one| one.severity.is_open()) {
+        let said = format!("{} {}", one.found, one.mend.as_deref().unwrap_or_default());
+        assert!(!said.contains(" 0 B") && !said.contains(" 0m"), "{one:?}");
+    }
+}
+
+#[test]
+fn a_named_container_gets_no_more_than_there_is_and_the_servers_own_is_said_once() {
+    let mends = |scenery: &Scenery| {
+        let found = scenery.findings().into_iter();
+        let own = found.filter(|one| one.check == Check::ContainerUnlimited);
+        own.filter_map(|one| one.mend).collect::<Vec<_>>()
+    };
+    let mut scenery = Scenery::well();
+    scenery.sample().memory.as_mut().unwrap().total = Bytes::gib(16);
+    let line = |mib: u64| vec![format!("docker update --memory {mib}m --memory-swap {mib}m web")];
+    let using = |gib| Group { used: Some(Bytes::gib(gib)), ..group(0) };
+    for (gib, mib) in [(1, 2048), (9, 16 * 1024 * 9 / 10), (15, 15 * 1024)] {
+        scenery.sample().groups = Ok(vec![using(gib)]);
+        assert_eq!(mends(&scenery), line(mib), "{gib} GiB");
+    }
+    // Its own container, of the same id.
+    scenery.survey.servers[0].housing = Ok(container(None));
+    let mended = mends(&scenery);
+    assert_eq!(mended.len(), 1, "{mended:?}");
+    assert!(mended[0].ends_with(" ollama"), "{mended:?}");
 }
 
 #[test]

@@ -130,6 +130,32 @@ fn text_is_a_row_a_minute_when_piped_and_a_page_on_a_terminal() {
 }
 
 #[test]
+fn what_is_to_come_is_no_gap() {
+    let home = Home::new();
+    let end = two_hours(&home);
+    let since = time(end - 120);
+    let history = home.run(&["history", "--json", "--since", &since, "--until", "2999-01-01"]);
+    let history = object(&history);
+    let now = plimsoll::domain::Wall::now();
+    let of = |time: &Value| time.as_str().unwrap().parse::<plimsoll::domain::Wall>().unwrap();
+    assert!(of(&history["until"]) <= now, "{history}");
+    let gaps = history["gaps"].as_array().unwrap();
+    assert!(gaps.iter().all(|gap| of(&gap["until"]) <= now), "{history}");
+    let said = home.run(&["history", "--since", "2998-01-01", "--until", "2999-01-01"]);
+    assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
+}
+
+#[test]
+fn a_row_is_told_as_long_as_it_is() {
+    let home = Home::new();
+    two_hours(&home);
+    let mut command = home.command(&["history", "--since", "7d", "--every", "36h"]);
+    command.env("COLUMNS", "80");
+    let said = said(command);
+    assert!(said.out.starts_with("1 d 12 h a row, "), "{}", said.out);
+}
+
+#[test]
 fn no_history_is_said_in_words_and_a_damaged_one_is_an_error() {
     let home = Home::new();
     let said = home.run(&["history"]);

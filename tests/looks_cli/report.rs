@@ -228,6 +228,32 @@ fn a_shorter_report_is_of_that_time_alone() {
 }
 
 #[test]
+fn a_report_ends_where_it_is_told_to_and_sees_no_more_than_its_time() {
+    let home = Home::new();
+    let newest = Minute::number_at(day(&home));
+    let time = |ago: i64, seconds| {
+        (Minute::start_of(newest - ago) + Duration::from_secs(seconds)).to_string()
+    };
+    let of = |since: &str, until: &str| {
+        object(&alone(&home, &["report", "--json", "--since", since, "--until", until]))
+    };
+    // Begun and ended within a minute: whole ones are told of.
+    let report = of(&time(90, 31), &time(81, 12));
+    assert_eq!((&report["since"], &report["until"]), (&json!(time(90, 0)), &json!(time(80, 0))));
+    let record = &report["record"];
+    assert_eq!((&record["seen_seconds"], &record["of_seconds"]), (&json!(600), &json!(600)));
+    let ahead = object(&alone(&home, &["report", "--json", "--until", "2999-01-01"]));
+    let until: Wall = ahead["until"].as_str().unwrap().parse().unwrap();
+    assert!(until <= Wall::now(), "{ahead}");
+    for wrong in
+        [["--since", "1h", "--until", "2h"], ["--since", "2999-01-01", "--until", "3000-01-01"]]
+    {
+        let said = alone(&home, &[&["report"][..], &wrong[..]].concat());
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
+    }
+}
+
+#[test]
 fn a_page_of_text_fits_its_terminal() {
     let home = Home::new();
     day(&home);

@@ -138,12 +138,12 @@ impl Drop for FakeChild {
     }
 }
 
-/// Waits for something another process does; panics with `what` after 10 s.
+/// Waits for something another process does; panics with `what` after 30 s.
 #[track_caller]
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(10), "never happened: {what}");
+        assert!(start.elapsed() < Duration::from_secs(30), "never happened: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -117,6 +117,9 @@ pub struct Script {
     pub load_ms: u64,
     /// A generate with a prompt keeps its model busy so long.
     pub generate_ms: u64,
+    /// A stream of such a model has its last word only when it is named here
+    /// no longer; it works until then.
+    pub writes_on: Vec<String>,
     /// A runner is told to leave instead of being killed, so that its memory
     /// comes back slowly.
     pub lets_runners_leave: bool,

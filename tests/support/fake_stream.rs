@@ -14,6 +14,9 @@ use super::{Shared, expiry_of, find_loaded, give_order, with_tag, work};
 /// Tokens of an answer that is not asked to be shorter.
 const TOKENS: u64 = 24;
 
+/// Its runner works for so long at a time.
+const PIECE: Duration = Duration::from_millis(50);
+
 /// What the server reports to have taken for reading the prompt.
 const PROMPT_NANOS: u64 = 20_000_000;
 
@@ -41,9 +44,7 @@ pub async fn generate(stream: &mut TcpStream, shared: &Shared, request: &Request
     if let Some(entry) = find_loaded(&mut shared.lock(), &name) {
         entry.busy_until = Some(Instant::now() + span);
     }
-    let order = json!({ "model": name, "line": format!("burn {}", span.as_millis()) });
-    give_order(shared, order.to_string().as_bytes()).await;
-    let all_came = lines(stream, (&name, words, tokens), span).await.is_ok();
+    let all_came = lines(stream, shared, (&name, words, tokens)).await.is_ok();
     let mut state = shared.lock();
     state.seen.cut_off += usize::from(!all_came);
     if let Some(entry) = find_loaded(&mut state, &name) {
@@ -57,8 +58,8 @@ pub async fn generate(stream: &mut TcpStream, shared: &Shared, request: &Request
 
 async fn lines(
     stream: &mut TcpStream,
+    shared: &Shared,
     (name, words, tokens): (&str, usize, u64),
-    span: Duration,
 ) -> std::io::Result<()> {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\
         Transfer-Encoding: chunked\r\n\r\n";
@@ -66,7 +67,8 @@ async fn lines(
     tokio::time::sleep(Duration::from_nanos(PROMPT_NANOS)).await;
     let begun = Instant::now();
     for at in 0..tokens {
-        tokio::time::sleep(span / u32::try_from(tokens).unwrap_or(1)).await;
+        let share = (at + 1) as f64 / tokens as f64;
+        write_until(shared, name, (begun, share)).await;
         let token = json!({ "model": name, "created_at": Timestamp::now().to_string(),
             "response": format!(" word{at}"), "done": false });
         chunk(stream, &token).await?;
@@ -79,6 +81,26 @@ async fn lines(
         "eval_count": tokens, "eval_duration": took });
     chunk(stream, &last).await?;
     stream.write_all(b"0\r\n\r\n").await
+}
+
+/// Works until so much of the time is over, and the whole of it until nobody
+/// wants it to go on.
+async fn write_until(shared: &Shared, name: &str, (begun, share): (Instant, f64)) {
+    loop {
+        let (span, goes_on) = {
+            let script = &shared.lock().script;
+            let goes_on = script.writes_on.iter().any(|one| one == name) && share >= 1.0;
+            (Duration::from_millis(script.generate_ms).mul_f64(share), goes_on)
+        };
+        let left = if goes_on { PIECE } else { span.saturating_sub(begun.elapsed()) };
+        if left.is_zero() {
+            return;
+        }
+        let piece = left.min(PIECE);
+        let order = json!({ "model": name, "line": format!("burn {}", piece.as_millis()) });
+        give_order(shared, order.to_string().as_bytes()).await;
+        tokio::time::sleep(piece).await;
+    }
 }
 
 async fn chunk(stream: &mut TcpStream, line: &Value) -> std::io::Result<()> {

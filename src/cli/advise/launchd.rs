@@ -2,8 +2,8 @@
 //! that are started after them. They are forgotten when the Mac is started.
 
 use crate::domain::finding::SettingKind;
+use crate::domain::shell::quoted;
 
-use super::shell::quoted;
 use super::{Told, comment};
 
 pub fn file(told: &Told<'_>) -> String {

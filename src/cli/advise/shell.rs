@@ -1,6 +1,7 @@
 //! Exports, for whoever starts `ollama serve` from a shell.
 
 use crate::domain::finding::SettingKind;
+use crate::domain::shell::quoted;
 
 use super::{Told, comment};
 
@@ -17,13 +18,4 @@ pub fn file(told: &Told<'_>) -> String {
         }
     }
     file
-}
-
-/// As one word of a shell.
-pub fn quoted(value: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.:@-".contains(c);
-    match !value.is_empty() && value.chars().all(is_plain) {
-        true => value.to_owned(),
-        false => format!("'{}'", value.replace('\'', r"'\''")),
-    }
 }

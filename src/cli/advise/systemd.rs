@@ -1,8 +1,8 @@
 //! A drop-in for the server's unit.
 
 use crate::domain::finding::SettingKind;
+use crate::domain::shell::plain_word;
 use crate::domain::survey::Housing;
-use crate::policy::doctor::plain_word;
 
 use super::{Told, comment};
 

@@ -84,8 +84,6 @@ struct RowJson<'a> {
     error: Option<&'a str>,
     context: Option<u64>,
     cold_load_ms: Option<u64>,
-    /// How much of the model's file the system had cached: nobody tells.
-    file_cached_percent: Option<f64>,
     footprint_loaded_bytes: Option<u64>,
     footprint_used_bytes: Option<u64>,
     peak_bytes: Option<u64>,
@@ -110,7 +108,6 @@ impl<'a> RowJson<'a> {
             error: row.error.as_deref(),
             context: row.context,
             cold_load_ms: row.load.map(millis),
-            file_cached_percent: None,
             footprint_loaded_bytes: row.footprint_loaded.map(Bytes::get),
             footprint_used_bytes: row.footprint_used.map(Bytes::get),
             peak_bytes: row.peak.map(Bytes::get),

@@ -1,7 +1,6 @@
 //! A plan and its outcome for people: one fact a line.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use crate::cli::facts::fact;
 use crate::domain::plan::{RunningPlan, Verdict};
@@ -125,8 +124,4 @@ pub fn progress(running: &RunningPlan) -> String {
         }
         None => format!("{freed} freed"),
     }
-}
-
-pub fn seconds(span: Duration) -> String {
-    format!("{} s", span.as_secs_f64())
 }

@@ -33,7 +33,8 @@ impl Gap {
     }
 }
 
-/// As one for so many minutes each, which begin with the day in UTC.
+/// As one for so many minutes each, counted from 1970: those that divide a day
+/// begin with the day in UTC, others go on over its end.
 pub fn steps(minutes: &[Minute], every: i64) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for minute in minutes {

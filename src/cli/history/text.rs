@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::steps::{Gap, Step};
 use crate::cli::facts::table;
-use crate::domain::time::Span;
+use crate::domain::time::Exactly;
 use crate::domain::{Bytes, Percent, Wall};
 
 /// Cells of the bar; in eighths of each.
@@ -31,7 +31,7 @@ pub(super) fn write(
     rows.extend(steps.iter().map(|step| (step.start, row(step, manner))));
     let heads = heads(manner);
     rows.extend(gaps.iter().map(|gap| {
-        let span = format!("({})", Span(gap.span()));
+        let span = format!("({})", Exactly(gap.span()));
         let mut cells = vec![time(gap.from, manner), "no record".to_owned(), span];
         cells.resize(heads.len(), String::new());
         (gap.from, cells)

@@ -86,3 +86,68 @@ pub fn may_hold(snapshot: &Snapshot, is_forced: bool) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::seen::{at, machine, with_headroom};
+
+    fn with(available: Bytes, headroom: Bytes) -> Snapshot {
+        let known = Headroom::Known { bytes: headroom, to: Level::Warning };
+        with_headroom(known, machine(0, available))
+    }
+
+    #[test]
+    fn what_would_bring_the_next_level_takes_force() {
+        let snapshot = with(Bytes::gib(8), Bytes::gib(2));
+        assert_eq!(may_take(Bytes::mib(2047), &snapshot, false), Ok(()));
+        let refusal = Refusal::BeyondHeadroom { headroom: Bytes::gib(2), to: Level::Warning };
+        assert_eq!(may_take(Bytes::gib(2), &snapshot, false), Err(refusal.clone()));
+        let words = format!("headroom is {} to warning\nhint: --force", Bytes::gib(2));
+        assert!(refusal.words().starts_with(&words), "{refusal:?}");
+        assert_eq!(may_take(Bytes::gib(4), &snapshot, true), Ok(()));
+    }
+
+    #[test]
+    fn no_force_goes_below_the_floor() {
+        assert_eq!(floor(Bytes::gib(4)), Bytes::mib(256), "the larger of the two");
+        let floor = floor(Bytes::gib(16));
+        assert!(floor > Bytes::mib(327) && floor < Bytes::mib(328), "{floor}");
+        let snapshot = with(Bytes::gib(1), Bytes::gib(9));
+        let room = Bytes::gib(1).saturating_sub(floor);
+        for is_forced in [false, true] {
+            assert_eq!(may_take(room, &snapshot, is_forced), Ok(()));
+            let more = room.saturating_add(Bytes::new(1));
+            let refusal = Refusal::TooLittleLeft { available: Bytes::gib(1), floor };
+            assert_eq!(may_take(more, &snapshot, is_forced), Err(refusal));
+            assert_eq!(may_hold(&with(floor, Bytes::ZERO), is_forced), Ok(()));
+            let less = floor.saturating_sub(Bytes::new(1));
+            let refusal = Refusal::TooLittleLeft { available: less, floor };
+            assert_eq!(may_hold(&with(less, Bytes::ZERO), is_forced), Err(refusal));
+        }
+    }
+
+    #[test]
+    fn an_emergency_is_held_with_force_alone() {
+        let snapshot = at(Level::Emergency, with(Bytes::gib(8), Bytes::gib(8)));
+        assert_eq!(may_hold(&snapshot, false), Err(Refusal::Emergency));
+        assert_eq!(may_take(Bytes::mib(1), &snapshot, false), Err(Refusal::Emergency));
+        assert_eq!(may_take(Bytes::mib(1), &snapshot, true), Ok(()));
+        let critical = at(Level::Critical, snapshot);
+        assert_eq!(may_hold(&critical, false), Ok(()));
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_gone_beyond() {
+        let unknown = machine(0, Bytes::gib(8));
+        let refused = may_take(Bytes::mib(1), &unknown, false).unwrap_err();
+        assert!(refused.words().starts_with("headroom is not known: "), "{refused:?}");
+        assert_eq!(may_take(Bytes::mib(1), &unknown, true), Ok(()));
+        let mut blind = unknown;
+        blind.sample = None;
+        for is_forced in [false, true] {
+            assert_eq!(may_take(Bytes::mib(1), &blind, is_forced), Err(Refusal::Blind));
+            assert_eq!(may_hold(&blind, is_forced), Err(Refusal::Blind));
+        }
+    }
+}

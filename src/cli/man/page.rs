@@ -34,8 +34,14 @@ const VARIABLES: [(&str, &str); 10] = [
 const FILES: [(&str, &str); 6] = [
     ("~/.config/plimsoll/config.toml", "Your config; `plimsoll config init` writes one."),
     ("~/.config/plimsoll/themes/", "Your own themes."),
-    ("~/.local/share/plimsoll/history.db", "Events, pins, priorities, and what loads took."),
-    ("$XDG_RUNTIME_DIR/plimsoll/", "The lock and the socket of the engine that acts."),
+    (
+        "~/.local/share/plimsoll/history.db",
+        "Events, pins, priorities, what loads took, and what memory was like, minute by minute.",
+    ),
+    (
+        "$XDG_RUNTIME_DIR/plimsoll/",
+        "The lock and the socket of the engine that acts, and hints.json, its values for other programs.",
+    ),
     ("~/.config/systemd/user/plimsoll.service", "What `plimsoll service install` writes."),
     ("/etc/plimsoll/config.toml", "The config of a guard of the whole system."),
 ];

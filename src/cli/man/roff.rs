@@ -44,6 +44,13 @@ impl Roff {
     }
 }
 
+/// The first line is that of a page of plimsoll, of any version.
+pub fn is_ours(first_line: &str) -> bool {
+    first_line.starts_with(".TH \"PLIMSOLL")
+        && first_line.contains("\" 1 \"\" \"plimsoll ")
+        && first_line.ends_with(" \"User Commands\"")
+}
+
 /// A line of text: what would begin a request is kept from it.
 fn line(text: &str) -> String {
     let text = escaped(text);

@@ -8,7 +8,9 @@ use crate::domain::pattern::matches;
 use crate::domain::sample::{Paging, Pressure, Sample};
 use crate::domain::snapshot::{Mode, RuntimeState};
 use crate::domain::text::clean;
-use crate::domain::{Bytes, Moment, Monotonic, Snapshot};
+use crate::domain::{
+    Bytes, Component, ComponentKind, Level, Moment, Monotonic, ProcessKey, Snapshot,
+};
 use crate::forecast::series::{Count, LevelTimes, Series, Stalls};
 
 use super::measurement::{
@@ -23,6 +25,8 @@ const SHORTEST_GAP: Duration = Duration::from_secs(15);
 
 pub struct Collected {
     gap: Duration,
+    /// So long after the first look a level of normal says nothing.
+    unsettled: Duration,
     patterns: Vec<String>,
     first: Option<Moment>,
     last: Option<Moment>,
@@ -34,7 +38,7 @@ pub struct Collected {
     available: Series,
     swap: Series,
     models: Series,
-    components: BTreeMap<String, Followed>,
+    components: BTreeMap<Life, Followed>,
     left_out: u64,
     levels: LevelTimes,
     some: Stalls,
@@ -42,7 +46,29 @@ pub struct Collected {
     oom_kills: Count,
 }
 
+/// Who stays the same while it is followed. Of equal names one has a plain id
+/// and which one that is changes: there it is the process.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Life {
+    Process(ProcessKey),
+    /// A model has another process each time it is loaded.
+    Named(String),
+}
+
+impl Life {
+    fn of(component: &Component) -> Life {
+        use ComponentKind::{Container, Model, Service};
+        let is_named = matches!(component.kind, Model | Container | Service);
+        match component.process.filter(|_| !is_named) {
+            Some(process) => Life::Process(process),
+            None => Life::Named(component.id.clone()),
+        }
+    }
+}
+
 struct Followed {
+    /// No other one's, also once it is gone.
+    id: String,
     name: String,
     component: String,
     source: String,
@@ -51,11 +77,13 @@ struct Followed {
 }
 
 impl Collected {
-    /// `interval`: how often it is looked, as far as that is known.
-    pub fn new(patterns: &[String], interval: Duration) -> Collected {
+    /// `interval`: how often it is looked, as far as that is known; `unsettled`:
+    /// how long an engine that has only begun cannot tell the level.
+    pub fn new(patterns: &[String], interval: Duration, unsettled: Duration) -> Collected {
         let gap = gap(interval);
         Collected {
             gap,
+            unsettled,
             patterns: patterns.to_vec(),
             first: None,
             last: None,
@@ -89,7 +117,7 @@ impl Collected {
 
     /// The most that was used so far.
     pub fn peak(&self) -> Option<Bytes> {
-        self.used.figures().map(|figures| figures.peak)
+        self.used.peak()
     }
 
     /// A snapshot with a sample that is new; any other tells nothing.
@@ -110,7 +138,7 @@ impl Collected {
         self.available.look(at, memory.map(|memory| memory.available));
         self.swap.look(at, sample.swap.as_ref().ok().map(|swap| swap.used));
         self.models.look(at, models(snapshot));
-        self.levels.look(at, snapshot.level.level);
+        self.levels.look(at, self.level(at, snapshot.level.level));
         let (some, full) = stalled(sample);
         self.some.look(at, some);
         self.full.look(at, full);
@@ -120,6 +148,13 @@ impl Collected {
         if self.machine.as_ref().is_none_or(|machine| machine.memory_bytes.is_none()) {
             self.machine = Some(machine(snapshot, sample));
         }
+    }
+
+    /// A level that was entered is one; normal may only mean that none could
+    /// be entered yet.
+    fn level(&self, at: Monotonic, level: Level) -> Option<Level> {
+        let since = self.first.map_or(Duration::ZERO, |first| at.since(first.mono));
+        (level != Level::Normal || since >= self.unsettled).then_some(level)
     }
 
     fn look_at_components(&mut self, at: Monotonic, snapshot: &Snapshot) {
@@ -132,21 +167,15 @@ impl Collected {
             if !self.patterns.iter().any(is_match) {
                 continue;
             }
-            if !self.components.contains_key(&component.id)
-                && self.components.len() >= MOST_COMPONENTS
-            {
-                left_out += 1;
-                continue;
+            let life = Life::of(component);
+            if !self.components.contains_key(&life) {
+                if self.components.len() >= MOST_COMPONENTS {
+                    left_out += 1;
+                    continue;
+                }
+                self.components.insert(life.clone(), self.begun(component));
             }
-            let gap = self.gap;
-            let followed =
-                self.components.entry(component.id.clone()).or_insert_with(|| Followed {
-                    name: clean(&component.name),
-                    component: component.kind.word().to_owned(),
-                    source: String::new(),
-                    is_there: true,
-                    series: Series::new(gap),
-                });
+            let Some(followed) = self.components.get_mut(&life) else { continue };
             followed.is_there = true;
             if let Some(footprint) = component.footprint {
                 followed.source = footprint.source.word().to_owned();
@@ -158,13 +187,31 @@ impl Collected {
         gone.for_each(|one| one.series.look(at, None));
     }
 
+    fn begun(&self, component: &Component) -> Followed {
+        let id = clean(&component.id);
+        let is_taken = self.components.values().any(|one| one.id == id);
+        let id = match component.process.filter(|_| is_taken) {
+            // As the list of components tells repeated names apart.
+            Some(process) => format!("{id}#{}", process.pid),
+            None => id,
+        };
+        Followed {
+            id,
+            name: clean(&component.name),
+            component: component.kind.word().to_owned(),
+            source: String::new(),
+            is_there: true,
+            series: Series::new(self.gap),
+        }
+    }
+
     /// `None`: nothing was seen at all.
     pub fn measurement(&self, ended_by: EndedBy) -> Option<Measurement> {
         let (first, last) = (self.first?, self.last?);
         let measures = |series: &Series| Measures::of(series, first.mono);
-        let components = self.components.iter().filter_map(|(id, one)| {
+        let components = self.components.values().filter_map(|one| {
             Some(ComponentMeasures {
-                id: clean(id),
+                id: one.id.clone(),
                 name: one.name.clone(),
                 component: one.component.clone(),
                 source: one.source.clone(),
@@ -172,6 +219,8 @@ impl Collected {
                 measures: measures(&one.series)?,
             })
         });
+        let mut components: Vec<ComponentMeasures> = components.collect();
+        components.sort_by(|a, b| a.id.cmp(&b.id));
         Some(Measurement {
             schema_version: SCHEMA_VERSION,
             kind: Measurement::kind(),
@@ -190,7 +239,7 @@ impl Collected {
             },
             models: measures(&self.models),
             patterns: self.patterns.iter().map(|pattern| clean(pattern)).collect(),
-            components: components.collect(),
+            components,
             components_left_out: self.left_out,
             levels: self.levels.times().map(Levels::new),
             stall: self.stall(),
@@ -205,7 +254,7 @@ impl Collected {
         Some(Stalled {
             some_seconds: self.some.total()?.as_secs_f64(),
             full_seconds: self.full.total().map(|total| total.as_secs_f64()),
-            longest_seconds: self.some.longest()?.as_secs_f64(),
+            longest_seconds: self.some.longest().map(|longest| longest.as_secs_f64()),
         })
     }
 
@@ -260,3 +309,6 @@ fn machine(snapshot: &Snapshot, sample: &Sample) -> Machine {
         .to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, WaitOptions, getpgrp, kill_process, waitpid};
 use rustix::termios::tcgetpgrp;
 use tokio::signal::unix::{Signal as Heard, SignalKind, signal};
 
+use crate::act::signals;
 use crate::domain::text::clean;
 use crate::domain::{Bytes, Monotonic};
 use crate::forecast::series::Series;
@@ -35,9 +36,6 @@ pub struct Measured {
     own_peak: Option<Bytes>,
     series: Series,
     most_processes: u64,
-    newest: Vec<Relative>,
-    /// They could not be read.
-    is_unseen: bool,
 }
 
 impl Measured {
@@ -63,8 +61,6 @@ impl Measured {
             own_peak,
             series: Series::new(gap),
             most_processes: 0,
-            newest: Vec::new(),
-            is_unseen: false,
         })
     }
 
@@ -74,7 +70,7 @@ impl Measured {
 
     /// The most that was seen so far.
     pub fn peak(&self) -> Option<Bytes> {
-        self.series.figures().map(|figures| figures.peak)
+        self.series.peak()
     }
 
     /// Some process that was started here may have ended. Loses no end when
@@ -95,19 +91,18 @@ impl Measured {
     /// Reads what it holds.
     pub fn look(&mut self, at: Monotonic) {
         let Ok(found) = self.family.read() else {
-            self.is_unseen = true;
             self.series.look(at, None);
             return;
         };
         self.reap(&found);
-        self.newest = found.into_iter().filter(|one| !one.is_zombie).collect();
-        if self.newest.is_empty() {
+        let living: Vec<&Relative> = found.iter().filter(|one| !one.is_zombie).collect();
+        if living.is_empty() {
             // It has ended, or is about to: what is gone holds nothing, and
             // that is no reading of the command.
             return;
         }
-        self.most_processes = self.most_processes.max(self.newest.len() as u64);
-        let held = self.newest.iter().filter_map(|one| one.memory.measured());
+        self.most_processes = self.most_processes.max(living.len() as u64);
+        let held = living.iter().filter_map(|one| one.memory.measured());
         self.series.look(at, Some(held.map(|(bytes, _)| bytes).sum()));
     }
 
@@ -140,10 +135,10 @@ impl Measured {
     /// Ends it and all that came of it.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
-        // What is seen now is below this process now.
         for one in self.family.read().unwrap_or_default() {
             if one.key.pid != self.child.id() && !one.is_zombie {
-                let _ = pid(one.key.pid).map(|pid| kill_process(pid, Signal::KILL));
+                // What is left for that is counted as left behind.
+                let _ = signals::kill(one.key);
             }
         }
     }
@@ -159,7 +154,7 @@ impl Measured {
             exit_code: ended.and_then(|status| status.code()),
             signal: ended.and_then(|status| status.signal()),
             goes_on: ended.is_none(),
-            measures: Measures::of(&self.series, begun).filter(|_| !self.is_unseen),
+            measures: Measures::of(&self.series, begun),
             most_processes: self.most_processes,
             left_behind: left.count() as u64,
             // A process begins with the figure of the one that started it.

@@ -11,13 +11,13 @@ use crate::cli::Context;
 use crate::cli::document::Document;
 use crate::cli::exit::ExitCode;
 use crate::cli::facts::{columns, fact, table, write_json};
+use crate::cli::markdown::{self, plain};
 use crate::domain::{Bytes, Level, Wall};
 
 use super::Args;
 use super::files::Place;
 use super::measurement::{Measurement, Measures, duration};
 use super::target::seconds;
-use super::text::{escaped, markdown_table};
 
 const HEADS: [&str; 6] = ["figure", "before", "after", "change", "percent", "which"];
 
@@ -169,13 +169,13 @@ fn markdown(
     (figures, warnings): (&[Compared], &[String]),
 ) -> io::Result<()> {
     writeln!(out, "# Memory before and after\n")?;
-    writeln!(out, "- before: {}", escaped(&told(before)))?;
-    writeln!(out, "- after: {}", escaped(&told(after)))?;
+    writeln!(out, "- before: {}", plain(&told(before)))?;
+    writeln!(out, "- after: {}", plain(&told(after)))?;
     for warning in warnings {
-        writeln!(out, "- note: {}", escaped(warning))?;
+        writeln!(out, "- note: {}", plain(warning))?;
     }
     writeln!(out)?;
-    markdown_table(out, (&HEADS, &rows(figures)))
+    markdown::table(out, (&HEADS, &rows(figures)))
 }
 
 fn rows(figures: &[Compared]) -> Vec<Vec<String>> {
@@ -298,7 +298,7 @@ fn machine(compared: &mut Vec<Compared>, (before, after): (&Measurement, &Measur
         push(figure, Unit::Seconds, &|one| one.levels.map(|levels| levels.of(level)));
     }
     push("stalled", Unit::Seconds, &|one| one.stall.map(|stall| stall.some_seconds));
-    push("longest stall", Unit::Seconds, &|one| one.stall.map(|stall| stall.longest_seconds));
+    push("longest stall", Unit::Seconds, &|one| one.stall.and_then(|stall| stall.longest_seconds));
     push("oom kills", Unit::Count, &|one| one.oom_kills.map(|kills| kills as f64));
 }
 

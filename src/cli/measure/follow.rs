@@ -57,7 +57,7 @@ pub async fn follow(
     // Heard before there is a command that would outlive an unheard one.
     let hang_up = hang_up()?;
     let interval = config.config.interval.unwrap_or_default();
-    let mut collected = Collected::new(plan.patterns, interval);
+    let mut collected = Collected::new(plan.patterns, interval, following.unsettled());
     following.go_on_unread(true);
     let mut early = first_look(&mut following, &mut collected).await?;
     following.go_on_unread(plan.is_kept || !plan.command.is_empty());

@@ -1,7 +1,6 @@
 //! What a measurement found, as it is shown, judged, kept in a file and read
 //! back. A file is somebody else's word: it is bounded, and its texts cleaned.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -162,7 +161,7 @@ pub struct Levels {
     pub warning_seconds: f64,
     pub critical_seconds: f64,
     pub emergency_seconds: f64,
-    /// Nobody looked.
+    /// Nobody looked, or the level could not be told yet.
     pub unseen_seconds: f64,
 }
 
@@ -195,8 +194,8 @@ pub struct Stalled {
     pub some_seconds: f64,
     /// All tasks at once; `null`: not told.
     pub full_seconds: Option<f64>,
-    /// The most in one stretch of looks.
-    pub longest_seconds: f64,
+    /// The most in one stretch of looks; `null`: they were too far apart.
+    pub longest_seconds: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -234,7 +233,7 @@ impl Measurement {
     /// Reads a file that was kept.
     pub fn read(path: &Path) -> Result<Measurement> {
         let shown = clean(&path.display().to_string());
-        let file = File::open(path).with_context(|| format!("open {shown}"))?;
+        let file = crate::config::file::open(path).with_context(|| format!("open {shown}"))?;
         let mut text = Vec::new();
         file.take(LARGEST_FILE + 1)
             .read_to_end(&mut text)

@@ -107,11 +107,13 @@ impl Relation {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
     Bytes,
-    /// Bytes a minute.
+    #[serde(rename = "bytes_per_minute")]
     Growth,
+    #[serde(rename = "microseconds")]
     Time,
     Count,
 }
@@ -247,8 +249,9 @@ pub struct Judged {
     pub subject: String,
     /// As a person reads it.
     pub achieved: Option<String>,
-    /// Bytes, microseconds or a count.
     pub achieved_amount: Option<i64>,
+    /// Of that amount.
+    pub unit: Unit,
     pub verdict: Verdict,
 }
 
@@ -300,6 +303,7 @@ impl Target {
             subject: clean(subject),
             achieved: amount.map(|amount| self.figure.unit().show(amount)),
             achieved_amount: amount,
+            unit: self.figure.unit(),
             verdict: verdict.unwrap_or(Verdict::Unknown),
         }
     }
@@ -341,7 +345,9 @@ impl Target {
                 Holding::Peak.of(swap).map(exactly)
             }
             OfMachine::Stall => stall.map(|stall| exactly(micros(stall.some_seconds))),
-            OfMachine::LongestStall => stall.map(|stall| exactly(micros(stall.longest_seconds))),
+            OfMachine::LongestStall => {
+                stall.and_then(|stall| stall.longest_seconds).map(|span| exactly(micros(span)))
+            }
             OfMachine::OomKills => {
                 measurement.oom_kills.and_then(|kills| i64::try_from(kills).ok()).map(exactly)
             }

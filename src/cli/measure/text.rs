@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::cli::facts::{fact, table};
+use crate::cli::markdown::{self, plain};
 use crate::domain::{BytesDelta, Level};
 
 use super::measurement::{CommandMeasures, Measurement, Measures, duration};
@@ -35,41 +36,16 @@ pub fn summary(
 pub fn markdown(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> {
     writeln!(out, "# Memory measured {}\n", measurement.begun.strftime("%Y-%m-%d %H:%M UTC"))?;
     for (name, text) in facts(measurement) {
-        writeln!(out, "- {name}: {}", escaped(&text))?;
+        writeln!(out, "- {name}: {}", plain(&text))?;
     }
     writeln!(out)?;
-    markdown_table(out, (&HEADS, &rows(measurement)))?;
+    markdown::table(out, (&HEADS, &rows(measurement)))?;
     if !measurement.targets.is_empty() {
         writeln!(out, "\n## Targets\n")?;
-        markdown_table(out, (&TARGET_HEADS, &target_rows(measurement)))?;
+        markdown::table(out, (&TARGET_HEADS, &target_rows(measurement)))?;
     }
     writeln!(out, "\nBaseline is the first reading, delta what the last is beyond it; p95 is")?;
     writeln!(out, "what it stayed below for 95 % of the time. Growth is the usual slope, a minute.")
-}
-
-pub fn markdown_table(
-    out: &mut dyn Write,
-    (heads, rows): (&[&str], &[Vec<String>]),
-) -> io::Result<()> {
-    let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    writeln!(out, "{}", line(heads.iter().map(|head| escaped(head)).collect()))?;
-    writeln!(out, "{}", line(heads.iter().map(|_| "---".to_owned()).collect()))?;
-    for row in rows {
-        writeln!(out, "{}", line(row.iter().map(|cell| escaped(cell)).collect()))?;
-    }
-    Ok(())
-}
-
-/// A name from outside is no table, no link and no tag.
-pub fn escaped(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~') {
-            kept.push('\\');
-        }
-        kept.push(c);
-    }
-    kept
 }
 
 fn facts(measurement: &Measurement) -> Vec<(&'static str, String)> {
@@ -149,7 +125,7 @@ fn levels(measurement: &Measurement) -> String {
     let told: Vec<String> = Level::ALL
         .into_iter()
         .map(at)
-        .chain([("nobody looked", levels.unseen_seconds)])
+        .chain([("unknown", levels.unseen_seconds)])
         .filter(|(_, lasted)| *lasted > 0.0)
         .map(|(word, lasted)| format!("{word} {}", seconds(duration(lasted))))
         .collect();
@@ -161,11 +137,12 @@ fn stalls(measurement: &Measurement) -> String {
         return "unknown: this system does not count them".to_owned();
     };
     let full = stall.full_seconds.map(|full| format!(", all tasks {}", seconds(duration(full))));
+    let longest = stall.longest_seconds.map(|longest| seconds(duration(longest)));
     format!(
         "some task waited for memory for {}{}; longest {}",
         seconds(duration(stall.some_seconds)),
         full.unwrap_or_default(),
-        seconds(duration(stall.longest_seconds)),
+        longest.as_deref().unwrap_or("unknown"),
     )
 }
 

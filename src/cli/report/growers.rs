@@ -10,9 +10,6 @@ use super::story::{Grower, Growers, Worst};
 use crate::domain::past::{Count, Counted};
 use crate::domain::{Bytes, ComponentKind, ProcessKey};
 
-/// Named; more would be a list of all.
-const NAMED: usize = 8;
-
 /// Less is breathing.
 const LEAST: Bytes = Bytes::mib(16);
 
@@ -42,7 +39,6 @@ pub(super) fn growers(counts: &[Count]) -> Growers {
     let mut list: Vec<Grower> = lives.into_values().collect();
     list.retain(|grower| grower.grown() >= LEAST.get());
     list.sort_by_key(|grower| (std::cmp::Reverse(grower.grown()), grower.id.clone()));
-    list.truncate(NAMED);
     for grower in &mut list {
         grower.is_there = Some(grower.last.time) == newest;
     }
@@ -120,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_comes_first_and_a_few_are_named() {
+    fn the_most_comes_first_and_none_is_left_out() {
         let rows = |mib: u64| {
             (0..20)
                 .map(|n| {
@@ -134,7 +130,8 @@ mod tests {
                 .collect()
         };
         let growers = growers(&counts(vec![rows(1), rows(100)]));
-        assert_eq!(growers.list.len(), NAMED);
+        // The first two breathe.
+        assert_eq!(growers.list.len(), 19);
         assert_eq!(growers.list[0].name, "p19");
     }
 }

@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 
 use super::sections::Section;
+use crate::cli::markdown::{plain, table};
 
 pub(super) fn write((head, sections): (&str, &[Section]), out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# plimsoll report\n\n{}", plain(head))?;
@@ -12,50 +13,17 @@ pub(super) fn write((head, sections): (&str, &[Section]), out: &mut dyn Write) -
         if section.rows.is_empty() {
             continue;
         }
-        writeln!(out, "\n| {} |", section.heads.join(" | "))?;
-        writeln!(out, "|{}", " --- |".repeat(section.heads.len()))?;
-        for row in &section.rows {
-            let cells: Vec<String> = row.cells.iter().map(|cell| plain(cell)).collect();
-            writeln!(out, "| {} |", cells.join(" | "))?;
-        }
+        writeln!(out)?;
+        let rows: Vec<Vec<String>> = section.rows.iter().map(|row| row.cells.clone()).collect();
+        table(out, (section.heads, &rows))?;
     }
     Ok(())
-}
-
-/// The text as itself, whatever it holds: no table, link, mention, code or
-/// HTML comes of it.
-fn plain(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\r' => kept.push(' '),
-            '<' => kept.push_str("&lt;"),
-            '>' => kept.push_str("&gt;"),
-            '&' => kept.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '@' | '!' | '$' => {
-                kept.push('\\');
-                kept.push(c);
-            }
-            _ => kept.push(c),
-        }
-    }
-    kept.replace("://", "\\://")
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::sections::Row;
     use super::*;
-
-    #[test]
-    fn text_from_outside_is_no_markup() {
-        assert_eq!(plain("a|b\nc"), "a\\|b c");
-        assert_eq!(
-            plain("[x](http://y) <b> `z` @all"),
-            "\\[x\\](http\\://y) &lt;b&gt; \\`z\\` \\@all"
-        );
-        assert_eq!(plain("warning, memory 81 % (was normal)"), "warning, memory 81 % (was normal)");
-    }
 
     #[test]
     fn each_row_has_as_many_cells_as_its_table() {

@@ -8,11 +8,14 @@ use super::story::{
     MemoryStory, OomKills, Record, Report, Worst,
 };
 use crate::domain::text::clean;
-use crate::domain::time::Span;
+use crate::domain::time::Exactly;
 use crate::domain::{Bytes, Finding, Percent, Wall};
 
 /// Rows of a section; programs get all of them.
 const ROWS: usize = 10;
+
+/// Growers named: those that grew least matter least.
+const GROWERS: usize = 8;
 
 pub(super) struct Section {
     /// Its heading.
@@ -57,11 +60,11 @@ fn day_and_time(time: Wall) -> String {
 }
 
 fn seconds(seconds: u64) -> String {
-    Span(Duration::from_secs(seconds)).to_string()
+    Exactly(Duration::from_secs(seconds)).to_string()
 }
 
 fn millis(millis: u64) -> String {
-    Span(Duration::from_millis(millis)).to_string()
+    Exactly(Duration::from_millis(millis)).to_string()
 }
 
 fn size(bytes: u64) -> String {
@@ -104,7 +107,7 @@ fn gap(gap: &GapStory) -> Row {
         None => "nothing follows yet",
     };
     let (from, until) = (day_and_time(gap.from), day_and_time(gap.until));
-    let span = Span(gap.until.duration_since(gap.from).unsigned_abs());
+    let span = Exactly(gap.until.duration_since(gap.from).unsigned_abs());
     Row {
         line: format!("{from} to {until}, {span}: {why}"),
         cells: vec![from, until, why.to_owned()],
@@ -112,9 +115,9 @@ fn gap(gap: &GapStory) -> Row {
 }
 
 fn levels(levels: &Levels, record: &Record) -> Section {
-    let share = |spent: u64| {
-        let share = Bytes::new(spent).share_of(Bytes::new(record.seen_seconds));
-        share.map(|share| format!(" ({share})")).unwrap_or_default()
+    let share = |spent: u64| match record.seen_seconds {
+        0 => String::new(),
+        seen => format!(" ({})", Percent::new(spent as f64 / seen as f64 * 100.0)),
     };
     let spent: Vec<String> = levels
         .seconds()
@@ -284,8 +287,12 @@ fn growers(growers: &Growers) -> Section {
         (0 | 1, _) => "unknown: it takes two counts, ten minutes apart".to_owned(),
         (counts, 0) => format!("none of the largest, in {counts} counts, one in ten minutes"),
         (counts, grown) => {
+            let few = match grown.saturating_sub(GROWERS as u64) {
+                0 => String::new(),
+                rest => format!("; the {rest} that grew least left out"),
+            };
             let grown = counted(grown, "of the largest has", "of the largest have");
-            format!("{grown} grown, in {counts} counts, one in ten minutes")
+            format!("{grown} grown, in {counts} counts, one in ten minutes{few}")
         }
     };
     Section {
@@ -294,7 +301,7 @@ fn growers(growers: &Growers) -> Section {
         row_name: "grower",
         sum,
         heads: &["component", "kind", "first", "peak", "last", "first counted"],
-        rows: growers.list.iter().map(grower).collect(),
+        rows: growers.list.iter().take(GROWERS).map(grower).collect(),
     }
 }
 
@@ -417,5 +424,46 @@ fn finding(finding: &Finding) -> Row {
     Row {
         line: format!("{severity} {check}: {found}{mended}"),
         cells: vec![severity.to_owned(), check, found, mend.unwrap_or_else(|| "-".to_owned())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ComponentKind;
+
+    #[test]
+    fn of_many_growers_a_few_are_named_and_all_are_counted() {
+        let worst = |bytes| Worst { bytes, time: Wall::UNIX_EPOCH };
+        let one = |n: u64| Grower {
+            id: format!("p{n}"),
+            name: format!("p{n}"),
+            kind: ComponentKind::Process,
+            first: worst(0),
+            peak: worst(n << 20),
+            last: worst(n << 20),
+            is_there: true,
+        };
+        let section = growers(&Growers { counts: 6, list: (0..20).map(one).collect() });
+        assert_eq!(section.rows.len(), GROWERS);
+        let wanted = "20 of the largest have grown, in 6 counts, one in ten minutes; the 12 that \
+                      grew least left out";
+        assert_eq!(section.sum, wanted);
+    }
+
+    #[test]
+    fn time_at_a_level_is_told_to_the_second_with_its_share() {
+        let spent = Levels {
+            normal_seconds: 86_396,
+            warning_seconds: 0,
+            critical_seconds: 4,
+            emergency_seconds: 0,
+            changes: Vec::new(),
+        };
+        let record = Record { seen_seconds: 86_400, of_seconds: 90_000, gaps: Vec::new() };
+        let sum = levels(&spent, &record).sum;
+        assert!(sum.contains("critical 4 s (0 %)") && sum.contains("normal 23 h 59 min"), "{sum}");
+        let nothing = Record { seen_seconds: 0, of_seconds: 60, gaps: Vec::new() };
+        assert!(!levels(&spent, &nothing).sum.contains('%'));
     }
 }

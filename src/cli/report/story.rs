@@ -143,7 +143,7 @@ pub struct OomKills {
 pub struct Growers {
     /// How often components were counted in that time.
     pub counts: usize,
-    /// Those that grew most, the most first.
+    /// Those that grew, the most first.
     pub list: Vec<Grower>,
 }
 

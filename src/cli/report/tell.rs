@@ -54,7 +54,7 @@ pub(super) fn tell(
         record: Record {
             seen_seconds: spent.total().as_secs(),
             of_seconds: until.duration_since(since).unsigned_abs().as_secs(),
-            gaps: told_gaps(&gaps(&figures.minutes, (since, until)), &events),
+            gaps: told_gaps(&gaps(&figures.minutes, (since, until)), &figures.minutes, &events),
         },
         levels: Levels {
             normal_seconds: seconds(Level::Normal),
@@ -87,7 +87,7 @@ fn spent(minutes: &[Minute]) -> Spent {
     all.spent
 }
 
-fn told_gaps(gaps: &[Gap], events: &[&Event]) -> Vec<GapStory> {
+fn told_gaps(gaps: &[Gap], minutes: &[Minute], events: &[&Event]) -> Vec<GapStory> {
     let starts: Vec<i64> = events
         .iter()
         .filter(|event| matches!(event.body, EventBody::Started { .. }))
@@ -96,7 +96,8 @@ fn told_gaps(gaps: &[Gap], events: &[&Event]) -> Vec<GapStory> {
     let told = |gap: &Gap| {
         let end = Minute::number_at(gap.until);
         let is_near = |start: &i64| (end - STARTED_WITHIN..=end + 1).contains(start);
-        let is_followed = events.last().is_some_and(|last| last.time >= gap.until);
+        // What is at its end was seen: a machine that went on calmly has no event.
+        let is_followed = minutes.binary_search_by_key(&end, |minute| minute.number).is_ok();
         let ended_by_start = starts.iter().any(is_near);
         let ended_by_start = (ended_by_start || is_followed).then_some(ended_by_start);
         GapStory { from: gap.from, until: gap.until, ended_by_start }
@@ -278,5 +279,26 @@ fn told_forecasts(forecasts: &[ForecastRecord]) -> Forecasts {
         misses: found.misses,
         cut_short: found.cut_short,
         median_lead_ms: found.median_lead.map(millis),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_that_a_known_minute_ends_is_followed_also_without_events() {
+        let minute = |number| Minute { number, was: Stretch::default() };
+        let time = Minute::start_of;
+        let gap = |from, until| Gap { from: time(from), until: time(until) };
+        let started = Event {
+            seq: 1,
+            time: time(30),
+            body: EventBody::Started { version: "0.1.0".to_owned() },
+        };
+        let minutes = [minute(5), minute(20), minute(31), minute(32)];
+        let told = told_gaps(&[gap(6, 20), gap(21, 31), gap(33, 90)], &minutes, &[&started]);
+        let whys: Vec<_> = told.iter().map(|gap| gap.ended_by_start).collect();
+        assert_eq!(whys, [Some(false), Some(true), None]);
     }
 }

@@ -1,8 +1,10 @@
 //! A simulation for people: both sides in columns, then what was done.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use crate::domain::plan::Verdict;
+use crate::domain::time::Exactly;
 use crate::domain::{BytesDelta, Level};
 use crate::engine::simulate::findings::{Again, Done, Findings, Shortfall};
 
@@ -170,7 +172,7 @@ fn write_details(side: &Side, is_one_of_two: bool, out: &mut dyn Write) -> io::R
     }
     for level in &again.levels {
         let mark = if level.modelled { ", modelled" } else { "" };
-        let after = seconds(level.after_ms);
+        let after = Exactly(Duration::from_millis(level.after_ms));
         writeln!(
             out,
             "  {:>8}  {} again {after} after it was left{mark}",
@@ -183,7 +185,7 @@ fn write_details(side: &Side, is_one_of_two: bool, out: &mut dyn Write) -> io::R
             Again::LoadedAnew => "loaded anew",
             Again::Used => "used again, which would have loaded it anew,",
         };
-        let after = seconds(model.after_ms);
+        let after = Exactly(Duration::from_millis(model.after_ms));
         writeln!(
             out,
             "  {:>8}  {} {how} {after} after its unload",
@@ -231,10 +233,6 @@ fn signed_clock(ms: i64) -> String {
         _ => "−",
     };
     format!("{sign}{}", clock(ms.unsigned_abs()))
-}
-
-fn seconds(ms: u64) -> String {
-    format!("{} s", ms / 1000)
 }
 
 fn thousands(count: u64) -> String {

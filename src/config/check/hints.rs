@@ -8,7 +8,7 @@ use crate::config::error::KeyFault;
 use crate::config::key::{self, HINT_SECTIONS};
 use crate::config::origin::Origin;
 use crate::config::value::hint_from_value;
-use crate::domain::hints::{LONGEST_KEY, MOST_KEYS, is_key};
+use crate::domain::hints::{LONGEST_KEY, MOST_KEYS, is_key, is_of_the_shell};
 
 /// One key of one level.
 pub(in crate::config) fn hint(
@@ -22,6 +22,11 @@ pub(in crate::config) fn hint(
             "a word of small letters, digits and `_`, at most {LONGEST_KEY} long, as in cache_mb"
         );
         return Err(KeyFault::new(origin.clone(), path, "is no name").accepting(accepted).into());
+    }
+    if is_of_the_shell(name) {
+        let problem = "is a variable of shells, and a script that evaluates the hints would set it";
+        let accepted = format!("another name, as {name}_hint");
+        return Err(KeyFault::new(origin.clone(), path, problem).accepting(accepted).into());
     }
     match fault_of(path, key::HINT, value) {
         None => Ok(()),

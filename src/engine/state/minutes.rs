@@ -53,11 +53,11 @@ impl Minutes {
             let span = Some(now.since(earlier)).filter(|span| *span <= longest);
             let (span, in_it) = (span.unwrap_or_default(), Minute::number_at(earlier.wall));
             let within = if in_it == number { span } else { span.min(begun) };
-            seen.spent.add(level, within);
+            spend(&mut seen, level, within);
             if span > within {
                 let was = Stretch { level, ..Stretch::default() };
                 let open = self.open.get_or_insert(Minute { number: in_it, was });
-                open.was.spent.add(level, span - within);
+                spend(&mut open.was, level, span - within);
             }
         }
         if self.open.as_ref().is_some_and(|open| open.number != number) {
@@ -95,6 +95,14 @@ impl Minutes {
         let minutes = Some(minutes).filter(|minutes| !minutes.is_empty());
         let counts = std::mem::take(&mut self.counts).into_iter().map(Lesson::Count);
         minutes.map(Lesson::Minutes).into_iter().chain(counts).map(Effect::Learn).collect()
+    }
+}
+
+/// No row says less than the worst level it spent time at.
+fn spend(was: &mut Stretch, level: Level, span: Duration) {
+    if !span.is_zero() {
+        was.spent.add(level, span);
+        was.level = was.level.max(level);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::domain::event::{EventBody, Origin};
 use crate::domain::guard::{
     DayCounts, Help, LevelView, Mover, PolicyView, SignalSays, StandingRule, Why,
 };
+use crate::domain::time::DAY;
 use crate::domain::{
     Action, Bytes, Component, ComponentKind, Level, Moment, ProcessKey, Step, Strength,
 };
@@ -26,9 +27,6 @@ const KEPT_EVERY: Duration = Duration::from_secs(15);
 const LEAST_MOVE: Bytes = Bytes::mib(16);
 
 const MOVERS_AT_MOST: usize = 8;
-
-/// What is counted together.
-const DAY: Duration = Duration::from_secs(86_400);
 
 /// Footprints of the last minutes.
 #[derive(Debug, Default)]

@@ -14,15 +14,18 @@ const DENSE: u32 = 10;
 #[derive(Debug, Clone)]
 pub struct LevelTimes {
     longest_gap: Duration,
-    last: Option<(Monotonic, Level)>,
+    /// Without a level nobody can tell it yet.
+    last: Option<(Monotonic, Option<Level>)>,
     times: Times,
+    /// In which no level could be told yet.
+    untold: Duration,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Times {
     /// By level, from normal on.
     pub at: [Duration; 4],
-    /// Nobody looked.
+    /// Nobody looked, or the level could not be told yet.
     pub unseen: Duration,
 }
 
@@ -34,25 +37,38 @@ impl Times {
 
 impl LevelTimes {
     pub fn new(longest_gap: Duration) -> LevelTimes {
-        LevelTimes { longest_gap, last: None, times: Times::default() }
+        LevelTimes { longest_gap, last: None, times: Times::default(), untold: Duration::ZERO }
     }
 
-    /// A level lasts until the next look.
-    pub fn look(&mut self, at: Monotonic, level: Level) {
+    /// A level lasts until the next look. `None`: who tells it has only begun,
+    /// and would say normal of any machine. If it is normal in the end, none
+    /// has lasted meanwhile; else nobody knows since when.
+    pub fn look(&mut self, at: Monotonic, level: Option<Level>) {
         if let Some((before, level)) = self.last {
             let span = at.since(before);
-            let lasted = match span <= self.longest_gap {
-                true => &mut self.times.at[level as usize],
-                false => &mut self.times.unseen,
+            let lasted = match level {
+                _ if span > self.longest_gap => &mut self.times.unseen,
+                Some(level) => &mut self.times.at[level as usize],
+                None => &mut self.untold,
             };
             *lasted = lasted.saturating_add(span);
+        }
+        if let Some(level) = level {
+            let untold = std::mem::take(&mut self.untold);
+            let lasted = match level {
+                Level::Normal => &mut self.times.at[level as usize],
+                _ => &mut self.times.unseen,
+            };
+            *lasted = lasted.saturating_add(untold);
         }
         self.last = Some((at, level));
     }
 
     /// `None`: nobody looked twice.
     pub fn times(&self) -> Option<Times> {
-        (self.times != Times::default()).then_some(self.times)
+        let unseen = self.times.unseen.saturating_add(self.untold);
+        let times = Times { unseen, ..self.times };
+        (times != Times::default()).then_some(times)
     }
 }
 
@@ -63,18 +79,12 @@ pub struct Stalls {
     last: Option<(Monotonic, u64)>,
     total: Option<Duration>,
     stretch: Duration,
-    longest: Duration,
+    longest: Option<Duration>,
 }
 
 impl Stalls {
     pub fn new(longest_gap: Duration) -> Stalls {
-        Stalls {
-            longest_gap,
-            last: None,
-            total: None,
-            stretch: Duration::ZERO,
-            longest: Duration::ZERO,
-        }
+        Stalls { longest_gap, last: None, total: None, stretch: Duration::ZERO, longest: None }
     }
 
     /// The counter in microseconds; `None`: it could not be read.
@@ -91,9 +101,14 @@ impl Stalls {
         };
         let (stalled, span) = (Duration::from_micros(stalled), at.since(since));
         self.total = Some(self.total.unwrap_or_default().saturating_add(stalled));
-        let is_dense = stalled.saturating_mul(DENSE) >= span && span <= self.longest_gap;
+        if span > self.longest_gap {
+            // One stall or a thousand: nobody looked.
+            self.stretch = Duration::ZERO;
+            return;
+        }
+        let is_dense = stalled.saturating_mul(DENSE) >= span;
         let stretch = if is_dense { self.stretch.saturating_add(stalled) } else { stalled };
-        self.longest = self.longest.max(stretch);
+        self.longest = self.longest.max(Some(stretch));
         self.stretch = if is_dense { stretch } else { Duration::ZERO };
     }
 
@@ -103,8 +118,9 @@ impl Stalls {
 
     /// The most that was stalled in one stretch of looks, in each of which
     /// tasks stalled for a tenth of the time at least; or between two looks.
+    /// `None`: no two looks were near enough to say.
     pub fn longest(&self) -> Option<Duration> {
-        self.total.map(|_| self.longest)
+        self.longest
     }
 }
 

@@ -5,7 +5,7 @@ use crate::domain::finding::{Advice, Saving, SettingKind};
 use crate::domain::fit::ServerEra;
 use crate::domain::{Bytes, Percent, ProcessRole};
 
-use super::Advising;
+use super::{Advising, LARGE};
 
 /// Up to here a model in memory is in the way of everything else.
 const SMALL: Bytes = Bytes::gib(24);
@@ -15,10 +15,7 @@ const VERY_SMALL: Bytes = Bytes::gib(10);
 const LITTLE_PERCENT: f64 = 20.0;
 
 /// llama.cpp's own bound of a cache of prompts.
-const CACHE_DEFAULT: Bytes = Bytes::gib(8);
-
-/// The default bound is an eighth of such a machine.
-const LARGE: Bytes = Bytes::gib(64);
+pub const CACHE_DEFAULT: Bytes = Bytes::gib(8);
 
 pub fn keep_alive(advising: &Advising<'_, '_>) -> Advice {
     let name = "OLLAMA_KEEP_ALIVE";
@@ -34,8 +31,8 @@ pub fn keep_alive(advising: &Advising<'_, '_>) -> Advice {
         fit.is_some_and(|fit| fit.need.bytes() <= fit.budget.ever.at(Percent::new(LITTLE_PERCENT)));
     let value = match total {
         _ if is_little => None,
-        total if total <= VERY_SMALL => Some("30s"),
-        total if total <= SMALL => Some("2m"),
+        Some(total) if total <= VERY_SMALL => Some("30s"),
+        Some(total) if total <= SMALL => Some("2m"),
         _ => None,
     };
     let Some(value) = value else {
@@ -43,6 +40,9 @@ pub fn keep_alive(advising: &Advising<'_, '_>) -> Advice {
         if now.as_deref().is_some_and(|value| value.trim().starts_with('-')) {
             let reason = format!("a model would never give back what it takes{holds}");
             return advising.on_server(name, Some("5m".to_owned()), reason);
+        }
+        if total.is_none() && !is_little {
+            return advising.unmeasured(name);
         }
         let reason = format!("with so much memory the usual five minutes spare loads{holds}");
         return advising.left(name, seconds.map(|seconds| format!("{seconds}s")), reason);
@@ -96,7 +96,7 @@ pub fn prompt_cache(advising: &Advising<'_, '_>) -> Advice {
         let reason = "runners of this version keep no cache of prompts".to_owned();
         return advising.left(name, None, reason);
     }
-    let total = advising.total();
+    let Some(total) = advising.total() else { return advising.unmeasured(name) };
     let mib = cache_bound(total);
     let reason = "in MiB for each model; it is never reported, and the default is 8192".to_owned();
     let set = advising.number(name).and_then(|set| u64::try_from(set).ok());

@@ -4,7 +4,7 @@
 use crate::domain::Bytes;
 use crate::domain::finding::{Advice, SettingKind};
 
-use super::Advising;
+use super::{Advising, UNMEASURED};
 
 /// A Mac keeps so much for itself, as llama.cpp's own app for it reckons.
 const SYSTEM: Bytes = Bytes::gib(4);
@@ -17,7 +17,9 @@ pub fn settings(advising: &Advising<'_, '_>) -> Vec<Advice> {
         return Vec::new();
     }
     let mut all = vec![wired_limit(advising)];
-    all.extend(python(advising));
+    if let Some(total) = advising.total() {
+        all.extend(python(total));
+    }
     all
 }
 
@@ -26,17 +28,18 @@ fn wired_limit(advising: &Advising<'_, '_>) -> Advice {
     let gpus = sample.and_then(|sample| sample.gpus.as_ref().ok());
     // It is told only where somebody has set it.
     let set = gpus.and_then(|gpus| gpus.iter().find(|gpu| gpu.unified)).map(|gpu| gpu.total);
-    let most = advising.total().saturating_sub(SYSTEM);
+    let most = advising.total().map(|total| total.saturating_sub(SYSTEM));
     let mib = |bytes: Bytes| (bytes.get() >> 20).to_string();
-    let (value, reason) = match set {
-        Some(set) if set > most => (
+    let (value, reason) = match (set, most) {
+        (Some(_), None) => (None, UNMEASURED.to_owned()),
+        (Some(set), Some(most)) if set > most => (
             Some(mib(most)),
             format!(
                 "above {most} the system keeps less than {SYSTEM}, and a Mac that runs out stands still"
             ),
         ),
-        Some(_) => (set.map(mib), format!("it leaves the system {SYSTEM} or more")),
-        None => {
+        (Some(_), Some(_)) => (set.map(mib), format!("it leaves the system {SYSTEM} or more")),
+        (None, _) => {
             (None, "the system's own ceiling is safe; it is forgotten at each start".to_owned())
         }
     };
@@ -54,8 +57,8 @@ fn wired_limit(advising: &Advising<'_, '_>) -> Advice {
 }
 
 /// PyTorch's documented variables; the first must not be below the second.
-fn python(advising: &Advising<'_, '_>) -> [Advice; 2] {
-    let is_small = advising.total() <= SMALL;
+fn python(total: Bytes) -> [Advice; 2] {
+    let is_small = total <= SMALL;
     let (high, low) = if is_small { ("0.7", "0.5") } else { ("1.0", "0.8") };
     let of = |setting, value: &str, reason: &str| Advice {
         setting,

@@ -51,7 +51,12 @@ pub fn context(advising: &mut Advising<'_, '_>) -> (Advice, Option<u64>) {
     );
     let mut advice = advising.on_server(name, Some(context.to_string()), reason);
     let of = format!("{model}, {present} tokens against {context}");
-    advice.saves = less.and_then(|less| saving(&subject.fit, &less, of));
+    match subject.fit.has_own_context() {
+        // Its parameter goes before the server's setting, which changes nothing.
+        true => advice.reason.push_str("; its own num_ctx goes before this"),
+        false if advice.is_so => {}
+        false => advice.saves = less.and_then(|less| saving(&subject.fit, &less, of)),
+    }
     (advice, Some(context))
 }
 
@@ -62,11 +67,11 @@ pub fn max_loaded(advising: &Advising<'_, '_>) -> Advice {
     let fits = advising.situation.fits.all.iter();
     let mut largest: Vec<&Fit> = fits.filter(|fit| fit.need.bytes() <= fit.budget.ever).collect();
     largest.sort_by(|a, b| b.need.bytes().cmp(&a.need.bytes()).then(a.model.cmp(&b.model)));
-    let ever = largest.first().map(|fit| fit.budget.ever).unwrap_or_default();
+    let given = largest.first().map(|fit| given_to_models(advising, fit)).unwrap_or_default();
     let (mut held, mut together) = (Bytes::ZERO, 0);
     for fit in largest.iter().take(LOADED_BY_DEFAULT) {
         held += fit.need.bytes();
-        if held > ever {
+        if held > given {
             break;
         }
         together += 1;
@@ -76,14 +81,18 @@ pub fn max_loaded(advising: &Advising<'_, '_>) -> Advice {
         let reason = match largest.len() {
             0 => return advising.unknown(name),
             1 => "one model is installed that fits at all".to_owned(),
-            _ => format!("the {room} largest fit together; Ollama loads up to three"),
+            _ => format!(
+                "the {room} largest fit together beside what runs; Ollama loads up to three"
+            ),
         };
         let same = advising.number(name).map(|number| number.to_string());
         return advising.left(name, same, reason);
     }
     let reason = match one_model {
         true => "the rules of this machine want one model at a time".to_owned(),
-        false => format!("no more than {room} of the largest fit together in {ever}"),
+        false => format!(
+            "no more than {room} of the largest fit together in the {given} that other programs leave"
+        ),
     };
     let mut advice = advising.on_server(name, Some(room.to_string()), reason);
     let set = advising.number(name).and_then(|set| usize::try_from(set).ok());
@@ -94,6 +103,20 @@ pub fn max_loaded(advising: &Advising<'_, '_>) -> Advice {
     let of = format!("at most, {} not loaded beside the largest", names.join(" and "));
     advice.saves = (!bytes.is_zero() && !advice.is_so).then_some(Saving { bytes, of });
     advice
+}
+
+/// What models may have together beside the programs that run now. Where cards
+/// have memory of their own, what they leave is not told apart: as if alone.
+fn given_to_models(advising: &Advising<'_, '_>, fit: &Fit) -> Bytes {
+    let snapshot = advising.situation.snapshot;
+    let memory = snapshot.sample.as_ref().and_then(|sample| sample.memory.as_ref().ok());
+    match memory {
+        Some(memory) if fit.budget.vram.is_zero() => {
+            let left = memory.available + snapshot.models_held();
+            left.saturating_sub(fit.budget.reserve).min(fit.budget.ever)
+        }
+        _ => fit.budget.ever,
+    }
 }
 
 /// Each request served at once has a cache of its own.
@@ -148,6 +171,10 @@ pub fn cache_type(advising: &mut Advising<'_, '_>, context: Option<u64>) -> [Adv
     let (Some(now), Some(eight), Some(subject)) = (now, eight, advising.subject.clone()) else {
         return [advising.unknown(name), advising.unknown(flash)];
     };
+    // What its cache takes is not known, and no saving of nought.
+    if now.need.kv.is_zero() {
+        return [advising.unknown(name), advising.unknown(flash)];
+    }
     let model = subject.model.short();
     let of = format!("{model} at {} tokens, {} against q8_0", now.settings.context, present.word());
     let saves = saving(&now, &eight, of);

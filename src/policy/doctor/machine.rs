@@ -2,12 +2,11 @@
 //! and who else ends programs when memory is short.
 
 use crate::domain::survey::SwapKind;
-use crate::domain::{Bytes, Check, FaultKind, Finding};
+use crate::domain::{Check, FaultKind, Finding};
 
 use super::{SIMULATED, Scene};
-
-/// Beyond this a machine without swap has time enough to be mended.
-const LARGE: Bytes = Bytes::gib(64);
+use crate::domain::shell::plain_word;
+use crate::policy::advice::LARGE;
 
 pub fn look(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     found.push(missing(scene));
@@ -139,6 +138,10 @@ fn watchers(scene: &Scene<'_>) -> Finding {
         Ok(names) if names.is_empty() => check.ok("none runs"),
         Ok(names) => check
             .note(format!("{} runs here too", names.join(", ")))
-            .why("it may end a server or a runner before a rule of plimsoll has unloaded a model"),
+            .why("it may end a server or a runner before a rule of plimsoll has unloaded a model")
+            .mend(format!(
+                "systemctl cat {}   # when it acts; it should be later than plimsoll's rules",
+                names.iter().find_map(|name| plain_word(name)).unwrap_or("NAME")
+            )),
     }
 }

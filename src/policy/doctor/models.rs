@@ -1,11 +1,12 @@
 //! Models against this machine: which could never be loaded as the server
 //! would load them, which hold more than is said, and what they run in.
 
+use crate::domain::shell::plain_word;
 use crate::domain::survey::Housing;
 use crate::domain::{Bytes, Check, Finding, Fit, GroupKind, ModelView, Percent};
 
 use super::Scene;
-use super::mending::{model_word, plain_word, setting_line};
+use super::mending::{model_word, setting_line};
 
 /// Drift below this is the runner's own heap and a cache in its first minutes.
 const MUCH_DRIFT: Bytes = Bytes::mib(512);
@@ -72,7 +73,7 @@ fn context_too_large(scene: &Scene<'_>, fit: &Fit, context: u64) -> Finding {
     let tokens = format!("{} tokens{slots}", settings.context);
     let mend = if context >= settings.context {
         setting_line(scene.survey, "OLLAMA_NUM_PARALLEL", "1")
-    } else if fit.settings_source.contains("model's own") {
+    } else if fit.has_own_context() {
         format!("plimsoll load {} --ctx {context}", model_word(name))
     } else {
         setting_line(scene.survey, "OLLAMA_CONTEXT_LENGTH", &context.to_string())
@@ -153,33 +154,48 @@ fn container(scene: &Scene<'_>) -> Finding {
     match limit {
         Ok(Some(limit)) => check.ok(format!("container {name} has a limit of {limit}")),
         Err(fault) => check.skipped(format!("the limit of container {name}: {fault}")),
-        Ok(None) => {
-            let total = scene.total().unwrap_or_default();
-            let left = total.at(Percent::new(LEFT_BY_CONTAINER)).max(LEAST_LEFT);
-            check
-                .warning(format!("container {name} has models and no limit of memory"))
-                .on(name)
-                .why(KILLS_ANY)
-                .mend(limiting(plain_word(name).unwrap_or(id), total.saturating_sub(left)))
-        }
+        Ok(None) => check
+            .warning(format!("container {name} has models and no limit of memory"))
+            .on(name)
+            .why(KILLS_ANY)
+            .mend(limiting(plain_word(name).unwrap_or(id), most(scene))),
     }
 }
 
 const KILLS_ANY: &str = "when memory is out the kernel may kill any program of this machine for it";
 
+/// What a container may have at most; `None`: how much memory there is is
+/// unknown.
+fn most(scene: &Scene<'_>) -> Option<Bytes> {
+    let total = scene.total()?;
+    let left = total.at(Percent::new(LEFT_BY_CONTAINER)).max(LEAST_LEFT);
+    Some(total.saturating_sub(left)).filter(|most| !most.is_zero())
+}
+
 /// Both: an engine refuses the first alone where swap has no limit yet.
-fn limiting(container: &str, to: Bytes) -> String {
-    let mib = to.get() >> 20;
-    format!("docker update --memory {mib}m --memory-swap {mib}m {container}")
+fn limiting(container: &str, to: Option<Bytes>) -> String {
+    let to = to.map_or_else(|| "SIZE".to_owned(), |to| format!("{}m", to.get() >> 20));
+    format!("docker update --memory {to} --memory-swap {to} {container}")
 }
 
 /// Those that the config names, whatever is in them.
 fn named_containers(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     let groups = scene.sample().and_then(|sample| sample.groups.as_ref().ok());
+    let most = most(scene);
+    // That one has models and a finding of its own.
+    let of_server = scene.survey.server().and_then(|server| match &server.housing {
+        Ok(Housing::Container { id, .. }) => Some(id),
+        _ => None,
+    });
     for group in groups.into_iter().flatten() {
         let GroupKind::Container { id } = &group.kind else { continue };
         let (None, Some(used)) = (group.limit, group.used) else { continue };
-        let to = Bytes::new(used.get().saturating_mul(2)).max(LEAST_LEFT);
+        if of_server == Some(id) {
+            continue;
+        }
+        let twice = Bytes::new(used.get().saturating_mul(2)).max(LEAST_LEFT);
+        // No more than there is, and never less than it has now.
+        let to = most.map(|most| twice.min(most).max(used));
         found.push(
             Check::ContainerUnlimited
                 .note(format!("container {} has no limit of memory, and uses {used}", group.name))

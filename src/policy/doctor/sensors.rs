@@ -19,7 +19,12 @@ pub fn look(scene: &Scene<'_>, found: &mut Vec<Finding>) {
             Check::SensorProcesses,
         ];
         let none = "there is no sample";
-        found.push(Check::SensorMemory.error(none).why("without memory there is no level"));
+        found.push(
+            Check::SensorMemory
+                .error(none)
+                .why("without memory there is no level")
+                .mend("plimsoll doctor   # again: the first look has not come back"),
+        );
         found.extend(all.map(|check| check.skipped(none)));
         return;
     };
@@ -116,6 +121,7 @@ fn gpu(gpus: &Reading<Vec<Gpu>>) -> Finding {
     match is_blind {
         false => check.ok(words),
         true => Finding::new(check, Severity::Note, words)
-            .why("a card whose use is unknown adds nothing to what may be given to a model"),
+            .why("a card whose use is unknown adds nothing to what may be given to a model")
+            .mend("ls /sys/class/drm/card*/device/mem_info_vram_used   # or: nvidia-smi"),
     }
 }

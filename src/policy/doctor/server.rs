@@ -7,11 +7,9 @@ use crate::domain::survey::{Housing, ServerSurvey};
 use crate::domain::{Bytes, Check, Component, ComponentKind, Expiry, Finding, ProcessRole};
 
 use super::Scene;
-use super::mending::{model_word, plain_word, setting_line};
-use crate::policy::advice::cache_bound;
-
-/// llama.cpp's own, where nobody sets another.
-const CACHE_DEFAULT: Bytes = Bytes::gib(8);
+use super::mending::{log_line, model_word, setting_line, update_line};
+use crate::domain::shell::plain_word;
+use crate::policy::advice::{CACHE_DEFAULT, LARGE, cache_bound};
 
 /// A cache larger than this part of all memory is one to know of.
 const CACHE_PART: u64 = 4;
@@ -46,8 +44,12 @@ fn reachable(scene: &Scene<'_>) -> Finding {
         }),
         RuntimeState::Slow => check
             .warning(format!("{place} answers late"))
-            .why("what is shown of its models is old, and unloads take effect late"),
-        RuntimeState::Unknown => check.warning(format!("{place} has not answered yet")),
+            .why("what is shown of its models is old, and unloads take effect late")
+            .mend(log_line(scene.survey)),
+        RuntimeState::Unknown => check
+            .warning(format!("{place} has not answered yet"))
+            .why("no model can be seen, loaded or unloaded until it does")
+            .mend("ollama ps   # does it answer there?"),
         RuntimeState::Down { fault } => check
             .error(match fault.detail.contains(&server.url) {
                 true => fault.detail.clone(),
@@ -66,9 +68,10 @@ fn version(scene: &Scene<'_>) -> Finding {
     let Some(parts) = parts(version).filter(|parts| *parts != [0, 0, 0]) else {
         return check
             .note(format!("{version} is no released version"))
-            .why("its faults are not known here");
+            .why("its faults are not known here")
+            .mend("ollama --version   # is that the one that was meant to run?");
     };
-    let update = "update Ollama to 0.30 or later";
+    let update = update_line(scene.survey);
     if parts < [0, 9, 7] {
         return check
             .warning(format!("{version} does not tell the context of loaded models"))
@@ -86,7 +89,8 @@ fn version(scene: &Scene<'_>) -> Finding {
     match windowed.filter(|_| scene.era() == ServerEra::LlamaServer) {
         Some(family) => check
             .note(format!("{version} reports models such as {family} too small"))
-            .why("of their two caches it counts one; plimsoll goes by what is measured"),
+            .why("of their two caches it counts one; plimsoll goes by what is measured")
+            .mend("plimsoll models   # what they hold, beside what is reported"),
         None => check.ok(version),
     }
 }
@@ -123,7 +127,8 @@ fn process(scene: &Scene<'_>) -> Finding {
         let finding = match scene.is_up() {
             true => check
                 .note("the server's process cannot be seen here")
-                .why("what its models hold cannot be measured"),
+                .why("what its models hold cannot be measured")
+                .mend("sudo plimsoll doctor   # root sees the processes of all users"),
             false => check.skipped("no server process is seen"),
         };
         return finding;
@@ -178,7 +183,7 @@ fn runners(scene: &Scene<'_>, found: &mut Vec<Finding>) {
             .why("no server will ever end it, and nobody can use it");
         found.push(match pid {
             Some(pid) => finding.mend(format!("kill {pid}")),
-            None => finding,
+            None => finding.mend("plimsoll components   # what else is known of it"),
         });
     }
     let processes = scene.sample().and_then(|sample| sample.processes.as_ref().ok());
@@ -264,16 +269,22 @@ fn second(scene: &Scene<'_>) -> Finding {
     }
     let named: Vec<String> =
         servers.iter().map(|one| format!("pid {} ({})", one.key.pid, housed(one))).collect();
+    // Only where it is known which one is asked can another be named.
     let own = scene.survey.server().map(|server| server.key);
-    let other = servers.iter().find(|server| Some(server.key) != own);
-    let mend = other.map_or_else(String::new, |other| match &other.housing {
-        Ok(Housing::Unit { name, is_user }) => {
-            let systemctl = if *is_user { "systemctl --user" } else { "sudo systemctl" };
-            let unit = plain_word(name).unwrap_or("ollama.service");
-            format!("{systemctl} disable --now {unit}")
-        }
-        _ => format!("kill {}   # the one that is not asked here", other.key.pid),
+    let other = own.and_then(|own| servers.iter().find(|server| server.key != own));
+    let unit = other.and_then(|other| match &other.housing {
+        Ok(Housing::Unit { name, is_user }) => Some((plain_word(name)?, *is_user)),
+        _ => None,
     });
+    let mend = match unit {
+        Some((unit, true)) => format!("systemctl --user disable --now {unit}"),
+        Some((unit, false)) => format!("sudo systemctl disable --now {unit}"),
+        None => {
+            let pids: Vec<String> = servers.iter().map(|one| one.key.pid.to_string()).collect();
+            let whose = format!("ps -o pid,user,args -p {}", pids.join(","));
+            format!("{whose}   # then end the one nobody wants, as it was started")
+        }
+    };
     check
         .warning(format!("{} servers run: {}", servers.len(), named.join(", ")))
         .why("each takes the memory for its own, and plimsoll asks only one of them")
@@ -350,22 +361,28 @@ fn prompt_cache(scene: &Scene<'_>) -> Finding {
         Some(_) => None,
         None => Some(CACHE_DEFAULT),
     };
-    let total = scene.total().unwrap_or_default();
-    let part = Bytes::new(total.get() / CACHE_PART);
-    let mib = cache_bound(total).to_string();
-    let mend = setting_line(scene.survey, name, &mib);
+    // Of a machine whose memory is unknown only this can be said: the default bounds.
+    let total = scene.total();
+    let mib = total.map_or(CACHE_DEFAULT.get() >> 20, cache_bound);
+    let mend = setting_line(scene.survey, name, &mib.to_string());
     let why = "the server never reports it; it grows with use and goes only with an unload";
-    match (bound, set.is_some()) {
-        (None, _) => check.warning(format!("{name} sets no bound")).why(why).mend(mend),
-        (Some(bound), true) if bound <= part => check.ok(format!("{bound} for each model at most")),
-        (Some(bound), false) if total >= Bytes::gib(64) => {
-            check.ok(format!("{bound} for each model at most, the default"))
-        }
-        (Some(bound), false) if bound <= part => check
+    let Some(bound) = bound else {
+        return check.warning(format!("{name} sets no bound")).why(why).mend(mend);
+    };
+    let Some(total) = total else {
+        return check.skipped(format!(
+            "each model may keep {bound} of prompts; how much memory there is is unknown"
+        ));
+    };
+    let part = Bytes::new(total.get() / CACHE_PART);
+    match set.is_some() {
+        true if bound <= part => check.ok(format!("{bound} for each model at most")),
+        false if total >= LARGE => check.ok(format!("{bound} for each model at most, the default")),
+        false if bound <= part => check
             .note(format!("each model may keep {bound} of prompts, the default"))
             .why(why)
             .mend(mend),
-        (Some(bound), _) => check
+        _ => check
             .warning(format!("each model may keep {bound} of prompts, of {total} in all"))
             .why(why)
             .mend(mend),

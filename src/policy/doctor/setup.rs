@@ -95,7 +95,7 @@ fn writers(scene: &Scene<'_>) -> Finding {
                 .why("whoever writes it could have rules run commands; those are left out");
             match mend {
                 Some(mend) => finding.mend(mend),
-                None => finding,
+                None => finding.mend("plimsoll config check"),
             }
         }
         (None, Some(_)) => check.ok("its owner alone"),

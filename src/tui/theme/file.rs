@@ -1,7 +1,9 @@
 //! A theme's file: read whole, checked whole, told with its line where wrong.
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use ratatui::style::{Color, Style};
@@ -32,7 +34,7 @@ impl fmt::Display for ThemeError {
 
 /// All `*.toml` of a folder, by name. No such folder is no themes.
 pub fn read_folder(folder: &Path) -> Result<Vec<ThemeSource>, ThemeError> {
-    let unreadable = |path: &Path, error: &std::io::Error| ThemeError {
+    let unreadable = |path: &Path, error: &io::Error| ThemeError {
         path: path.to_owned(),
         line: None,
         found: error.to_string(),
@@ -40,7 +42,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<ThemeSource>, ThemeError> {
     };
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(unreadable(folder, &error)),
     };
     let mut paths = entries
@@ -51,11 +53,19 @@ pub fn read_folder(folder: &Path) -> Result<Vec<ThemeSource>, ThemeError> {
     paths.sort();
     let mut themes = Vec::with_capacity(paths.len());
     for path in paths {
-        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+        let text = read(&path).map_err(|error| unreadable(&path, &error))?;
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         themes.push(parse(&name.unwrap_or_default(), &path, &text)?);
     }
     Ok(themes)
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    // Opening a pipe waits for its writer.
+    if std::fs::metadata(path)?.file_type().is_fifo() {
+        return Err(io::Error::other("it is a pipe"));
+    }
+    std::fs::read_to_string(path)
 }
 
 /// One theme from its text.

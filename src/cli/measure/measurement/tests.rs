@@ -61,7 +61,11 @@ pub fn measurement() -> Measurement {
             emergency_seconds: 0.0,
             unseen_seconds: 0.0,
         }),
-        stall: Some(Stalled { some_seconds: 0.5, full_seconds: Some(0.25), longest_seconds: 0.25 }),
+        stall: Some(Stalled {
+            some_seconds: 0.5,
+            full_seconds: Some(0.25),
+            longest_seconds: Some(0.25),
+        }),
         oom_kills: Some(0),
         command: Some(CommandMeasures {
             program: "make".to_owned(),

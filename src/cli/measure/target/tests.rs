@@ -126,6 +126,18 @@ fn time_that_nobody_saw_may_have_been_at_any_level() {
 }
 
 #[test]
+fn an_amount_says_what_it_is_of() {
+    let targets =
+        ["peak<1TiB", "growth<1TiB", "stall<1d", "oom_kills<9"].map(|text| parsed(text).unwrap());
+    let judged = judge(&targets, &measurement());
+    let told: Vec<_> =
+        judged.iter().map(|one| (one.achieved_amount, serde_json::json!(one.unit))).collect();
+    let expected =
+        [(500 * MIB, "bytes"), (MIB, "bytes_per_minute"), (500_000, "microseconds"), (0, "count")];
+    assert_eq!(told, expected.map(|(amount, unit)| (Some(amount), unit.into())));
+}
+
+#[test]
 fn the_worst_of_the_targets_is_the_result() {
     let of = |verdicts: &[Verdict]| {
         let judged = |verdict: &Verdict| Judged {
@@ -133,6 +145,7 @@ fn the_worst_of_the_targets_is_the_result() {
             subject: String::new(),
             achieved: None,
             achieved_amount: None,
+            unit: Unit::Bytes,
             verdict: *verdict,
         };
         result(&verdicts.iter().map(judged).collect::<Vec<_>>())
