@@ -125,9 +125,9 @@ fn accepts(arguments: &[String], code: Option<i32>) -> bool {
         // The home is empty, and so is its config.
         Some("hint") => code == Some(0),
         Some("unload" | "cleanup" | "keep" | "pin" | "priority") if is_demo => code == Some(0),
-        // No server is here, and so nothing to free.
-        Some("unload") => code == Some(1),
-        Some("cleanup" | "completions" | "man") => code == Some(0),
+        // Nobody tells what could be freed.
+        Some("unload" | "cleanup") => code == Some(1),
+        Some("completions" | "man") => code == Some(0),
         // Nothing is started here, so nothing guards.
         Some("service") if arguments.iter().any(|word| word == "status") => code == Some(1),
         // Where memory is short it is refused.

@@ -317,8 +317,6 @@ fn a_machine_without_a_server_is_told_as_the_schema_says() {
         ("advise", &["advise", "--json"], 0),
         ("why", &["why", "--json"], 0),
         ("events", &["events", "--json"], 0),
-        ("cleanup", &["cleanup", "--yes", "--json"], 0),
-        ("cleanup", &["cleanup", "--free", "1TiB", "--yes", "--json"], 1),
         ("guard_dry_run", &["guard", "--dry-run", "--log-format", "json"], 0),
         ("service_status", &["service", "status", "--json"], 1),
         ("config_check", &["config", "check", "--json"], 0),
