@@ -7,9 +7,10 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{Access, access};
 
 use super::schema::{self, BUSY_WAIT, explain};
 use super::{FILE, StoreError};
@@ -41,8 +42,7 @@ struct Rest {
 
 impl Rest {
     fn of(path: &Path) -> Option<Rest> {
-        let is_there = |ending| fs::symlink_metadata(beside(path, ending)).is_ok();
-        if ["-wal", "-journal"].into_iter().any(is_there) {
+        if waits_beside(path) {
             return None;
         }
         let there = fs::metadata(path).ok()?;
@@ -54,10 +54,13 @@ impl Rest {
     }
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
+/// Something that was written is not in the file yet.
+fn waits_beside(path: &Path) -> bool {
+    ["-wal", "-journal"].into_iter().any(|ending| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        fs::metadata(Path::new(&name)).is_ok_and(|there| there.len() > 0)
+    })
 }
 
 fn once<T>(
@@ -66,7 +69,11 @@ fn once<T>(
     read: impl Fn(&Connection) -> rusqlite::Result<T>,
 ) -> Result<Option<T>, StoreError> {
     let explained = |source: rusqlite::Error| match source.sqlite_error_code() {
-        Some(ErrorCode::ReadOnly) => StoreError::Unsettled { path: path.to_owned(), source },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen)
+            if waits_beside(path) && access(path, Access::READ_OK).is_ok() =>
+        {
+            StoreError::Unsettled { path: path.to_owned(), source }
+        }
         _ => explain(path, source),
     };
     let connection = open(path, is_at_rest).map_err(explained)?;
