@@ -119,7 +119,7 @@ fn containers(seen: Seen<'_>) -> Result<Bytes, String> {
     for group in groups.iter().filter(|one| matches!(one.kind, GroupKind::Container { .. })) {
         let used =
             group.used.ok_or_else(|| format!("{} does not tell what it uses", group.name))?;
-        all = all + used;
+        all += used;
     }
     Ok(all)
 }

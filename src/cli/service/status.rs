@@ -82,9 +82,12 @@ pub(super) fn run(
     Ok(if is_well { ExitCode::Done } else { ExitCode::Failed })
 }
 
+/// What was asked, and what was answered or why nothing was.
+type Answer = (&'static str, Result<String, String>);
+
 fn text(
     (file, told): (&ServiceFile, &str),
-    (answers, guard): (&[(&str, Result<String, String>)], &Guard),
+    (answers, guard): (&[Answer], &Guard),
     out: &mut dyn Write,
 ) -> io::Result<()> {
     writeln!(out, "file     {}: {told}", file.path.display())?;

@@ -2,9 +2,8 @@
 
 use super::*;
 
-/// With everything that can be in one.
-pub fn measurement() -> Measurement {
-    let measures = |mib: u64| Measures {
+fn measures(mib: u64) -> Measures {
+    Measures {
         looks: 10,
         seen_seconds: 9.0,
         baseline_bytes: Bytes::mib(mib / 2),
@@ -17,7 +16,25 @@ pub fn measurement() -> Measurement {
         delta_bytes: Bytes::ZERO.since(Bytes::ZERO),
         rise_bytes: Bytes::mib(mib / 2),
         growth_bytes_per_minute: Some(Bytes::mib(1).since(Bytes::ZERO)),
-    };
+    }
+}
+
+fn command() -> CommandMeasures {
+    CommandMeasures {
+        program: "make".to_owned(),
+        seconds: 9.0,
+        exit_code: Some(0),
+        signal: None,
+        goes_on: false,
+        measures: Some(measures(500)),
+        most_processes: 3,
+        left_behind: 0,
+        largest_process_bytes: Some(Bytes::mib(400)),
+    }
+}
+
+/// With everything that can be in one.
+pub fn measurement() -> Measurement {
     let component = |name: &str, mib| ComponentMeasures {
         id: format!("process:{name}"),
         name: name.to_owned(),
@@ -67,17 +84,7 @@ pub fn measurement() -> Measurement {
             longest_seconds: Some(0.25),
         }),
         oom_kills: Some(0),
-        command: Some(CommandMeasures {
-            program: "make".to_owned(),
-            seconds: 9.0,
-            exit_code: Some(0),
-            signal: None,
-            goes_on: false,
-            measures: Some(measures(500)),
-            most_processes: 3,
-            left_behind: 0,
-            largest_process_bytes: Some(Bytes::mib(400)),
-        }),
+        command: Some(command()),
         targets: Vec::new(),
         result: None,
     }
