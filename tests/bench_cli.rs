@@ -13,7 +13,7 @@ mod ollama;
 #[path = "support/shell.rs"]
 mod shell;
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use plimsoll::domain::ModelName;
 use plimsoll::store::Store;
@@ -86,10 +86,7 @@ impl Served {
             let writes_on = models[seen..].iter().map(|name| (*name).to_owned()).collect();
             self.fake.set(&Script { generate_ms: 240, writes_on, ..Script::default() });
         }
-        let ended = child.wait_with_output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let code = ended.status.code().unwrap();
-        Said { code, out: text(ended.stdout), err: text(ended.stderr) }
+        ended(child)
     }
 
     /// By the engine of the command, which others can ask.
@@ -112,6 +109,13 @@ impl Served {
         let values = bodies.map(|(_, body)| serde_json::from_str::<Value>(&body).unwrap());
         values.filter(|body| body["prompt"].is_string()).collect()
     }
+}
+
+fn ended(child: Child) -> Said {
+    let ended = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let code = ended.status.code().unwrap();
+    Said { code, out: text(ended.stdout), err: text(ended.stderr) }
 }
 
 #[test]
@@ -213,10 +217,13 @@ fn a_signal_ends_it_and_gives_the_memory_back() {
 
 #[test]
 fn a_level_that_is_too_much_ends_it_and_gives_the_memory_back() {
-    let served = Served::writing_for(60_000);
-    // Critical on any machine, a second after the engine has begun.
+    let served = Served::writing_until_seen(&["tiny:1b"]);
+    let mut command = served.command(&["bench", "tiny:1b", "small:3b"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("it writes", || !served.prompts().is_empty());
+    // Critical on any machine, from now on: the config is followed.
     served.home.config(b"[levels]\nwarning = 1\ncritical = 2\nemergency = 100\n");
-    let said = served.run(&["bench", "tiny:1b", "small:3b"]);
+    let said = ended(child);
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.out.contains("memory is critical"), "{said:?}");
     assert!(served.loaded().is_empty());

@@ -210,6 +210,20 @@ mod tests {
         }
     }
 
+    /// Pids are reused: who has it now was never meant.
+    #[test]
+    fn another_process_of_that_pid_is_not_killed() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = child.id();
+        let started = platform::facts(pid).unwrap().unwrap().started;
+        let refused = kill(ProcessKey { pid, started: started / 2 });
+        assert!(matches!(refused, Err(ActFault::NotTheSame { .. })), "{refused:?}");
+        assert!(child.try_wait().unwrap().is_none(), "it lives");
+        assert!(kill(ProcessKey { pid, started }).unwrap());
+        child.wait().unwrap();
+        assert!(!kill(ProcessKey { pid, started }).unwrap(), "gone already");
+    }
+
     proptest::proptest! {
         #[test]
         fn no_pid_of_our_own_line_is_ever_allowed(pid in 0..40_000_u32) {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 
 use crate::assemble::Source;
-use crate::config::LoadedConfig;
+use crate::config::schema::ComponentRule;
 use crate::config::value::span_from_text;
 use crate::domain::{Named, Wall};
 
@@ -180,7 +180,9 @@ fn tell(
 
 fn follow(args: &Args, context: &Context) -> Result<Followed> {
     let mut config = context.config()?;
-    let has_own_look = name_components(&args.components, &mut config);
+    let named = named(&args.components);
+    let has_own_look = !named.is_empty();
+    config.config.components.extend(named);
     let plan = Plan {
         span: args.span,
         patterns: &args.components,
@@ -199,15 +201,15 @@ fn follow(args: &Args, context: &Context) -> Result<Followed> {
     followed
 }
 
-/// Has sensors follow what is asked for, as if the config named it: otherwise
-/// they read the largest processes alone. Says whether anything was named.
-fn name_components(patterns: &[String], config: &mut LoadedConfig) -> bool {
+/// What sensors are to follow as if the config named it: otherwise they read
+/// the largest processes alone.
+fn named(patterns: &[String]) -> Vec<ComponentRule> {
     let of_models = ["model:", "server:", "runner:"];
-    let before = config.config.components.len();
+    let mut rules = Vec::new();
     for pattern in patterns {
         // All processes would be read at each look.
-        let named = pattern.strip_prefix("process:").unwrap_or(pattern);
-        let is_all = named.chars().all(|c| c == '*');
+        let name = pattern.strip_prefix("process:").unwrap_or(pattern);
+        let is_all = name.chars().all(|c| c == '*');
         if is_all || of_models.iter().any(|prefix| pattern.starts_with(prefix)) {
             continue;
         }
@@ -215,10 +217,9 @@ fn name_components(patterns: &[String], config: &mut LoadedConfig) -> bool {
             Some(_) => pattern.clone(),
             None => format!("process:{pattern}"),
         };
-        let rule = crate::config::schema::ComponentRule { pattern, ..Default::default() };
-        config.config.components.push(rule);
+        rules.push(ComponentRule { pattern, ..Default::default() });
     }
-    config.config.components.len() > before
+    rules
 }
 
 fn keep_files(
@@ -280,4 +281,17 @@ fn code(measurement: &Measurement, ended_by_signal: Option<ExitCode>) -> ExitCod
 /// Nothing was seen.
 fn nothing_seen() -> anyhow::Error {
     anyhow!("nothing was measured: there was no sample of memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_processes_are_the_largest_however_they_are_asked_for() {
+        let patterns = ["*", "process:*", "**", "model:*", "process:cc*", "make", "container:*"];
+        let named = named(&patterns.map(str::to_owned));
+        let named: Vec<String> = named.into_iter().map(|rule| rule.pattern).collect();
+        assert_eq!(named, ["process:cc*", "process:make", "container:*"]);
+    }
 }
