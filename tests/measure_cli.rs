@@ -347,7 +347,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_accepted() {
         (&["measure", "--compare", "a", "b", "--save", "c"], "cannot be used with"),
         (&["hog"], "--size"),
         (&["hog", "--size", "much"], "GiB"),
-        (&["hog", "--size", "0"], "nothing"),
+        (&["hog", "--size", "0"], "less than a page"),
         (&["hog", "--size", "1m", "--until", "normal"], "warning, critical, emergency"),
         (&["hog", "--size", "1m", "--demo"], "on this machine"),
     ] {

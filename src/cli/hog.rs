@@ -59,8 +59,8 @@ const CAME_BACK_PERCENT: u64 = 90;
 #[command(after_help = "\
 It takes SIZE in steps and writes to every page, holds it, and gives it
 back: after --hold, after --for, at any key on a terminal, at Ctrl-C, TERM,
-HUP or Ctrl-Z, once level --until is reached, and when it can no longer see.
-A guard that runs here acts on it as on any other program.
+HUP, QUIT or Ctrl-Z, once level --until is reached, and when it can no longer
+see. A guard that runs here acts on it as on any other program.
 
 SIZE must be smaller than headroom, which is what is left to the next level,
 and each step too when it is its turn; --force goes beyond. What is held is

@@ -51,7 +51,8 @@ impl Row {
         rate(self.generated().tokens?, self.generated().tokens_took?)
     }
 
-    /// By our clock, from the first word to the last: the first has no part.
+    /// By our clock and of the pieces that came, mostly one a token, from the
+    /// first word to the last: the first has no part.
     fn own_rate(&self) -> Option<f64> {
         let generated = self.generated();
         let span = generated.last_word?.checked_sub(generated.first_word?)?;
@@ -169,7 +170,7 @@ fn notes(row: &Row) -> Vec<String> {
     let mut notes = Vec::new();
     notes.extend(row.error.clone().map(|error| format!("not measured: {error}")));
     if let (Some(false), Some(ours)) = (row.clocks_agree(), row.own_rate()) {
-        notes.push(format!("by our clock it wrote {ours:.1} tokens/s, not as reported"));
+        notes.push(format!("by our clock {ours:.1} pieces/s came, not as reported"));
     }
     if row.given_back {
         let freed = row.freed.map(|freed| format!("unloaded, {freed} given back"));
@@ -207,7 +208,7 @@ mod tests {
         let odd = Generated { tokens_took: Some(Duration::from_millis(210)), ..written() };
         let odd = self::row(odd);
         assert_eq!((odd.rate(), odd.clocks_agree()), (Some(100.0), Some(false)));
-        assert!(notes(&odd)[0].contains("10.0 tokens/s"), "{:?}", notes(&odd));
+        assert!(notes(&odd)[0].contains("10.0 pieces/s"), "{:?}", notes(&odd));
     }
 
     #[test]
