@@ -173,7 +173,7 @@ fn every_command_has_its_page() {
 /// No warning of groff's, where there is one.
 fn is_sound(folder: &Path) {
     if Command::new("groff").arg("--version").stdout(Stdio::null()).status().is_err() {
-        eprintln!("skipped: groff is not here to read the pages");
+        writeln!(std::io::stderr(), "skipped: groff is not here to read the pages").ok();
         return;
     }
     for entry in std::fs::read_dir(folder).unwrap() {
