@@ -11,7 +11,7 @@ mod bare_machine;
 #[path = "support/shell.rs"]
 mod shell;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
