@@ -33,8 +33,9 @@ const FIRST_SAMPLE: Duration = Duration::from_secs(10);
 /// From being told to end until it is ended, or not waited for any longer.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A look that comes so small a part of an interval early is no earlier one.
-const EARLY: u32 = 20;
+/// A look that comes less than such a part of an interval early is the last:
+/// the next one would be further from the end.
+const EARLY: u32 = 4;
 
 pub struct Plan<'a> {
     pub span: Option<Duration>,
