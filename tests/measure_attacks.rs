@@ -105,7 +105,7 @@ fn a_span_is_measured_whole_and_told_in_milliseconds() {
     let said = home.run(&["measure", "--for", "2s", "--interval", "500ms", "--json"]);
     let found: Value = serde_json::from_str(&said.out).unwrap();
     let span = found["span_seconds"].as_f64().unwrap();
-    assert!(span >= 1.95, "{found}");
+    assert!(span >= 1.8, "{found}");
     assert!(found["span_seconds"].to_string().len() <= "1234.567".len(), "{found}");
 }
 

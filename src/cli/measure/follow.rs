@@ -33,8 +33,9 @@ const FIRST_SAMPLE: Duration = Duration::from_secs(10);
 /// From being told to end until it is ended, or not waited for any longer.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A look that comes so small a part of an interval early is no earlier one.
-const EARLY: u32 = 20;
+/// A look that comes less than such a part of an interval early is the last:
+/// the next one would be further from the end.
+const EARLY: u32 = 4;
 
 pub struct Plan<'a> {
     pub span: Option<Duration>,
@@ -221,9 +222,11 @@ impl Loop<'_> {
         }
         // By the time of the looks: the last one is at the end. They come a
         // little early or late, and where they end it is not waited for long.
-        let step = self.collected.step().unwrap_or(FIRST_SAMPLE);
-        let is_seen = self.collected.span().saturating_add(step / EARLY) >= most;
-        is_seen || self.begun.elapsed() >= most.saturating_add(step * 2 + GRACE)
+        let step = self.collected.step();
+        let early = step.unwrap_or_default() / EARLY;
+        let is_seen = self.collected.span().saturating_add(early) >= most;
+        let patience = step.unwrap_or(FIRST_SAMPLE) * 2 + GRACE;
+        is_seen || self.begun.elapsed() >= most.saturating_add(patience)
     }
 
     /// Tells the command to end; one that was told before is ended. True: there
