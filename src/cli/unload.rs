@@ -27,10 +27,10 @@ const LISTING: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The plan is shown first and, on a terminal, asked about; without one --yes is
-needed. A busy model goes when its generation ends. That is waited for 15 s, with
---wait as long as that; what is busy then is said and ends with 1. A model that
-is unloading already is waited for. --all leaves out what is pinned. Ctrl-C
-begins nothing more.
+needed. A busy model goes when its generation ends. That is waited for 15 s,
+with --wait as long as that; what is busy then is said and ends with 1. A model
+that is unloading already is waited for. --all leaves out what is pinned.
+Ctrl-C begins nothing more.
 
   plimsoll unload llama3.2:3b --yes            one, by a script
   plimsoll unload --all --wait 2m --yes        all, and wait for busy ones too
