@@ -62,8 +62,8 @@ fn a_thousand_layers_make_verdicts_little_slower() {
     let plain = least_time(|index| shape(300 + index * 97 % 14_000));
     let hostile = least_time(hostile);
     println!("two hundred verdicts: {plain:?}, hostile {hostile:?}");
-    // Three to six times on quiet and on busy machines; some fifty times where
-    // each context that is tried counts the layers anew.
+    // Three to six times on quiet and on busy machines; a count for each context
+    // that is tried would take as many times as long as contexts are tried.
     assert!(hostile < plain * 20, "{plain:?}, hostile {hostile:?}");
 }
 

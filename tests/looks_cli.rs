@@ -217,7 +217,8 @@ fn targets_are_achieved_missed_or_unknown_and_end_so() {
     let unknown = "model = \"3 GiB\"\ncontainers = \"2 GiB\"\n";
     let said = targeted(&home, &format!("{unknown}{ACHIEVED}"), &[]);
     assert_eq!((said.code, said.out.matches("unknown").count()), (0, 2), "{said:?}");
-    assert!(said.err.contains("not judged: model, containers"), "{said:?}");
+    assert!(said.err.contains("target `containers` is not judged: the config"), "{said:?}");
+    assert_eq!(said.err.lines().count(), 2, "{said:?}");
     let said = targeted(&home, &format!("{unknown}{MISSED}"), &[]);
     assert_eq!(said.code, 40, "{said:?}");
     let said = targeted(&home, "", &[]);

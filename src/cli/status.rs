@@ -65,11 +65,7 @@ fn targets(snapshot: &Snapshot, columns: Option<usize>, out: &mut dyn Write) -> 
     }
     let row = |view: &TargetView| {
         let outcome = view.outcome().word().to_owned();
-        // Why it is unknown stands under what is.
-        let now = match &view.now {
-            Ok(_) => view.now_text(),
-            Err(why) => why.clone(),
-        };
+        let now = view.now.as_ref().map_or_else(|_| "-".to_owned(), |_| view.now_text());
         vec![view.kind.word().to_owned(), outcome, view.limit_text(), now]
     };
     let rows: Vec<Vec<String>> = snapshot.targets.iter().map(row).collect();
@@ -78,14 +74,12 @@ fn targets(snapshot: &Snapshot, columns: Option<usize>, out: &mut dyn Write) -> 
 
 /// What is unknown is no miss, and nobody shall take it for an achievement.
 fn judged(snapshot: &Snapshot) -> Result<ExitCode> {
-    let with = |outcome: TargetOutcome| {
-        let views = snapshot.targets.iter().filter(move |view| view.outcome() == outcome);
-        views.map(|view| view.kind.word()).collect::<Vec<_>>()
-    };
-    let unknown = with(TargetOutcome::Unknown);
-    if !unknown.is_empty() {
-        writeln!(io::stderr(), "plimsoll: unknown and not judged: {}", unknown.join(", "))?;
+    for view in snapshot.targets.iter() {
+        if let Err(why) = &view.now {
+            let kind = view.kind.word();
+            writeln!(io::stderr(), "plimsoll: target `{kind}` is not judged: {why}")?;
+        }
     }
-    let has_missed = !with(TargetOutcome::Missed).is_empty();
+    let has_missed = snapshot.targets.iter().any(|view| view.outcome() == TargetOutcome::Missed);
     Ok(if has_missed { ExitCode::TargetMissed } else { ExitCode::Done })
 }
