@@ -24,8 +24,8 @@ that is named.
   plimsoll man --to ~/.local/share/man/man1   every page, a file each
   plimsoll man fit > plimsoll-fit.1           one page
 
-Pages of plimsoll that are there are replaced. Any other file, a link or a folder
-in a page's place is left as it is, and nothing is written.
+Pages of plimsoll that are there are replaced. Any other file, a link or a
+folder in a page's place is left as it is, and nothing is written.
 
 Exit codes: 0 done; 1 a file cannot be written; 2 usage.")]
 pub struct Args {

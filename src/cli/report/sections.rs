@@ -195,7 +195,11 @@ fn memory_facts(memory: &MemoryStory) -> Vec<(&'static str, String)> {
 }
 
 fn actions(actions: &Actions) -> Section {
-    let (rows, earlier) = newest(&actions.list, action);
+    let named = most_telling(&actions.list);
+    let left_out = match actions.list.len().saturating_sub(named.len()) {
+        0 => String::new(),
+        rest => format!("; {rest} left out, `plimsoll events --kind action` has all"),
+    };
     let parts = [
         (actions.done, "done"),
         (actions.unconfirmed, "unconfirmed"),
@@ -229,10 +233,20 @@ fn actions(actions: &Actions) -> Section {
         title: "Actions",
         name: "actions",
         row_name: "action",
-        sum: sum + &earlier,
+        sum: sum + &left_out,
         heads: &["time", "action", "by", "result", "expected", "came back"],
-        rows,
+        rows: named.into_iter().map(action).collect(),
     }
+}
+
+/// What did not go well before what did, the newest of each; in order of time.
+fn most_telling(all: &[ActionStory]) -> Vec<&ActionStory> {
+    let is_well = |story: &ActionStory| matches!(story.result, "done" | "already");
+    let mut found: Vec<(usize, &ActionStory)> = all.iter().enumerate().collect();
+    found.sort_by_key(|(at, story)| (is_well(story), std::cmp::Reverse(*at)));
+    found.truncate(ROWS);
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, story)| story).collect()
 }
 
 fn action(action: &ActionStory) -> Row {
@@ -449,6 +463,28 @@ mod tests {
         let wanted = "20 of the largest have grown, in 6 counts, one in ten minutes; the 12 that \
                       grew least left out";
         assert_eq!(section.sum, wanted);
+    }
+
+    #[test]
+    fn of_many_actions_those_that_failed_are_named_first() {
+        let one = |(at, result): (usize, &'static str)| ActionStory {
+            time: Wall::UNIX_EPOCH,
+            action: "unload",
+            subject: at.to_string(),
+            by: None,
+            result,
+            detail: None,
+            expected_bytes: None,
+            freed_bytes: None,
+            took_ms: None,
+        };
+        let results = [("failed", 1), ("done", 3 * ROWS), ("stuck", 1), ("done", 2)];
+        let results = results.iter().flat_map(|(result, n)| std::iter::repeat_n(*result, *n));
+        let all: Vec<ActionStory> = results.enumerate().map(one).collect();
+        let named = most_telling(&all);
+        assert_eq!(named.len(), ROWS);
+        assert_eq!((named[0].subject.as_str(), named[0].result), ("0", "failed"));
+        assert_eq!((named[ROWS - 3].result, named[ROWS - 1].result), ("stuck", "done"));
     }
 
     #[test]
