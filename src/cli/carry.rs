@@ -11,7 +11,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::value::span_from_text;
 use crate::domain::event::EventBody;
 use crate::domain::plan::{RunningPlan, Verdict};
 use crate::domain::time::Exactly;
@@ -24,6 +23,7 @@ use super::exit::{ExitCode, WrongUsage};
 use super::facts::{fact, write_json};
 use super::look::{answer, answers_something_else};
 use super::progress::Progress;
+use super::when::some_span;
 use json::CarriedJson;
 
 pub use text::why;
@@ -36,7 +36,7 @@ const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 pub struct Terms {
     /// Wait no longer than this, as in 30s or 5m; within it also for a model
     /// that is still generating [default: until it is known]
-    #[arg(long, value_name = "SPAN", value_parser = span)]
+    #[arg(long, value_name = "SPAN", value_parser = some_span)]
     wait: Option<Duration>,
     /// Show the plan and do nothing
     #[arg(long, conflicts_with = "yes")]
@@ -76,11 +76,6 @@ impl Terms {
     pub fn within(&self) -> String {
         format!("within {}", Exactly(self.wait.unwrap_or_default()))
     }
-}
-
-fn span(text: &str) -> Result<Duration, &'static str> {
-    let span = span_from_text(text).filter(|span| !span.is_zero());
-    span.ok_or("accepted is a span of time, as in 30s or 5m")
 }
 
 /// A plan as an engine drafts it. Nothing is done.

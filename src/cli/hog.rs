@@ -18,7 +18,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::assemble::Source;
 use crate::config::LoadedConfig;
-use crate::config::value::span_from_text;
 use crate::domain::bytes::NotASize;
 use crate::domain::{Bytes, Level, Monotonic, Snapshot};
 use crate::engine::clock::Clock;
@@ -32,6 +31,7 @@ use super::following::{Following, Turn};
 use super::names::one_of;
 use super::progress::Progress;
 use super::signals::hang_up;
+use super::when::span;
 use crate::policy::signals::RAISED;
 
 use self::bounds::{Refusal, may_hold, may_take};
@@ -107,10 +107,6 @@ fn size(text: &str) -> Result<Bytes, String> {
         true => Err(format!("less than a page is not taken; accepted are sizes from {PAGE} on")),
         false => Ok(size),
     }
-}
-
-fn span(text: &str) -> Result<Duration, &'static str> {
-    span_from_text(text).ok_or("not a span of time; accepted are 500ms, 30s, 10m")
 }
 
 fn most(text: &str) -> Result<Duration, &'static str> {

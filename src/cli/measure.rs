@@ -19,12 +19,12 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::assemble::Source;
 use crate::config::schema::ComponentRule;
-use crate::config::value::span_from_text;
 use crate::domain::{Named, Wall};
 
 use super::Context;
 use super::exit::{ExitCode, UnknownWord, WrongUsage};
 use super::facts::{columns, write_json};
+use super::when::some_span;
 
 use self::files::{Place, shown};
 use self::follow::{Followed, Plan};
@@ -57,7 +57,7 @@ the command failed, or a target is unknown; 2 usage or config; 129, 130,
 131, 143 ended by a signal.")]
 pub struct Args {
     /// So long, as in 30s or 10m; with a command so long at most
-    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    #[arg(long = "for", value_name = "SPAN", value_parser = some_span)]
     span: Option<Duration>,
     /// Components whose id or name matches, each by itself; may be repeated
     #[arg(long = "component", value_name = "PATTERN", value_parser = component)]
@@ -80,11 +80,6 @@ pub struct Args {
     /// Measure while it runs; its input and output are left alone
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
-}
-
-fn span(text: &str) -> Result<Duration, &'static str> {
-    let span = span_from_text(text).filter(|span| !span.is_zero());
-    span.ok_or("not a span of time; accepted are 30s, 10m, 2h")
 }
 
 fn target(text: &str) -> Result<Target, String> {

@@ -12,7 +12,6 @@ use serde::Serialize;
 use tokio::signal::unix::Signal;
 
 use crate::assemble::{self, Source};
-use crate::config::value::span_from_text;
 use crate::domain::{ModelName, Moment, Named, ProcessKey};
 use crate::engine::executor::ask;
 use crate::engine::input::{Poll, PollAnswer};
@@ -24,6 +23,7 @@ use super::document::Document;
 use super::exit::{ExitCode, WrongUsage};
 use super::facts::write_json;
 use super::signals::{Endings, hang_up};
+use super::when::some_span;
 
 /// The largest processes beside the models' own that a recording follows.
 const LARGEST: usize = 8;
@@ -48,7 +48,7 @@ pub struct Args {
     /// Where to write; an existing file is not overwritten
     file: PathBuf,
     /// Stop after so long, as in 30s or 10m [default: until Ctrl-C]
-    #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+    #[arg(long = "for", value_name = "SPAN", value_parser = some_span)]
     span: Option<Duration>,
     /// For programs: one JSON object, once it is over
     #[arg(long)]
@@ -93,10 +93,6 @@ pub fn run(args: &Args, context: &Context, out: &mut dyn Write) -> Result<ExitCo
     }
     out.flush()?;
     Ok(ExitCode::Done)
-}
-
-fn span(text: &str) -> Result<Duration, &'static str> {
-    span_from_text(text).ok_or("not a span of time; accepted are 30s, 10m, 2h")
 }
 
 fn create(path: &Path) -> Result<File> {

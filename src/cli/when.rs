@@ -1,4 +1,5 @@
-//! A time as it is typed: so long ago, or a date. Read here and nowhere else.
+//! A time as it is typed: so long ago, or a date; and a span of time. Read here
+//! and nowhere else.
 
 use std::time::Duration;
 
@@ -32,6 +33,17 @@ pub fn when(text: &str) -> Result<When, &'static str> {
         .map(When::Ago)
         .or_else(|| time().map(When::At))
         .ok_or("neither a span nor a time; accepted are 30m, 2d, 2026-01-15, 2026-01-15T14:00Z")
+}
+
+/// For flags: a span that may be nothing.
+pub fn span(text: &str) -> Result<Duration, &'static str> {
+    span_from_text(text).ok_or("not a span of time; accepted are 500ms, 30s, 10m")
+}
+
+/// For flags: a span in which something can happen.
+pub fn some_span(text: &str) -> Result<Duration, &'static str> {
+    let some = span(text).ok().filter(|span| !span.is_zero());
+    some.ok_or("not a span of time; accepted are 30s, 10m, 2h")
 }
 
 #[cfg(test)]
